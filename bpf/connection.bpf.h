@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * What happens to a connection and its requests, whoever notices it: segments (observe), socket states (listen) or
+ * the sweep for deadlines. Every request gets its outcome here, once.
+ */
+#ifndef SERIN_CONNECTION_BPF_H
+#define SERIN_CONNECTION_BPF_H
+
+#include "maps.bpf.h"
+
+/* Takes all requests that have no outcome yet: the caller tallies as many as are returned. */
+static __always_inline __u32 conn_take_pending(struct serin_conn *conn)
+{
+	/* Twice: the other direction may have completed one between the reading and the exchange. */
+	for (int i = 0; i < 2; i++) {
+		__u32 counted = *(volatile __u32 *)&conn->counted, begun = *(volatile __u32 *)&conn->begun;
+
+		if (counted == begun)
+			return 0;
+		if (__sync_val_compare_and_swap(&conn->counted, counted, begun) == counted)
+			return begun - counted;
+	}
+	return 0;
+}
+
+/* Ends all requests in flight with one outcome. Opaque turns have none but unknown. */
+static __always_inline void conn_end_pending(struct serin_conn *conn, struct serin_tally *tally,
+					     enum serin_outcome outcome)
+{
+	__u32 pending;
+
+	conn->held = 0;
+	pending = conn_take_pending(conn);
+	if (pending)
+		serin_add(&tally->outcome[outcome], pending);
+	if (conn->turn_ns && __sync_lock_test_and_set(&conn->turn_ns, 0))
+		serin_add(&tally->outcome[SERIN_UNKNOWN], 1);
+}
+
+/* The start of request n. 0: not remembered, more than the ring holds were in flight. */
+static __always_inline __u64 request_start(struct serin_conn *conn, __u32 n)
+{
+	return conn->begun - n > SERIN_RING ? 0 : conn->start_ns[n % SERIN_RING];
+}
+
+/* ns without a byte from the server after which a request has timed out. */
+const volatile __u64 serin_deadline_ns __weak = 60000000000ULL;
+
+/* Since when has request n, the oldest without an outcome, heard nothing? 0: not known. A request still on its way in is
+ * not late: it is the client who is. */
+static __always_inline __u64 conn_silent_since(struct serin_conn *conn, __u32 n)
+{
+	__u64 since = request_start(conn, n);
+
+	if (since && conn->out.last_ns > since)
+		since = conn->out.last_ns;
+	if (since && conn->in.http.state != HTTP1_START && conn->in.last_ns > since)
+		since = conn->in.last_ns;
+	return since;
+}
+
+/* The deadline of the oldest request, if it has passed: a time-out, or, if its client had sent a FIN before, nobody's
+ * loss. Once for each request: what the server sends later changes nothing. */
+static __always_inline void conn_expire(struct serin_conn *conn, struct serin_tally *tally, __u64 now)
+{
+	__u32 n = conn->counted;
+	__u64 since;
+
+	if (n == conn->begun || conn->held || conn->mode != SERIN_MODE_HTTP1)
+		return;
+	since = conn_silent_since(conn, n);
+	if (!since || now < since || now - since < serin_deadline_ns)
+		return;
+	if (__sync_val_compare_and_swap(&conn->counted, n, n + 1) == n)
+		serin_add(&tally->outcome[conn->in.fin ? SERIN_CLIENT_ABORT : SERIN_TIMEOUT], 1);
+}
+
+static __always_inline void conn_closed(struct serin_conn *conn, struct serin_tally *tally)
+{
+	if (__sync_val_compare_and_swap(&conn->closed, 0, 1) == 0)
+		serin_add(&tally->closed, 1);
+}
+
+#endif

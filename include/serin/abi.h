@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * What the BPF programs and user space share. It is the only header both sides include, so every struct here is
+ * fixed-width, explicitly padded, and its size is asserted. Times are nanoseconds of CLOCK_MONOTONIC.
+ *
+ * Addresses are 16 bytes in network order: IPv6 as it is, IPv4 as ::ffff:a.b.c.d, any address as all zero.
+ * Ports are in host order.
+ */
+#ifndef SERIN_ABI_H
+#define SERIN_ABI_H
+
+#include <linux/types.h>
+
+#include "http1.h"
+
+/* Raised whenever a struct below changes: an agent never reads pins of another layout. */
+#define SERIN_LAYOUT 1
+
+#define SERIN_TARGETS_MAX 16  /* a target is one version of one model */
+#define SERIN_RELEASES_MAX 8
+#define SERIN_SLOTS 16	      /* listeners a canary may have: a reuseport group, or IPv4 beside IPv6 */
+#define SERIN_NAME_MAX 64
+#define SERIN_WEIGHT_MAX 10000 /* basis points */
+#define SERIN_NONE 0xffffffffu
+
+/* DESIGN: the outcome of a request. The words are in serin_outcome_name(). */
+enum serin_outcome {
+	SERIN_SUCCESS,
+	SERIN_CLIENT_ERROR,
+	SERIN_THROTTLED,
+	SERIN_SERVER_ERROR,
+	SERIN_SERVER_ABORT,
+	SERIN_TIMEOUT,
+	SERIN_CLIENT_ABORT,
+	SERIN_UNKNOWN,
+	SERIN_OUTCOMES
+};
+
+/* Histograms, per target. Each is in nanoseconds. */
+enum serin_latency {
+	SERIN_PICKUP,		  /* start -> first read by the server; not measured yet */
+	SERIN_FIRST_BYTE,	  /* start -> first byte of the final response's status line */
+	SERIN_FIRST_CHUNK,	  /* start -> first body byte, any response that has a body */
+	SERIN_STREAM_FIRST_CHUNK, /* the same, streaming responses only */
+	SERIN_GAP,		  /* one body-carrying send -> the next, while streaming */
+	SERIN_DURATION,		  /* start -> last byte of a response that does not stream */
+	SERIN_STREAM_DURATION,	  /* start -> last byte of one that does */
+	SERIN_TURN,		  /* opaque protocols: first client byte of a turn -> first server byte */
+	SERIN_RUN_QUEUE,	  /* runnable -> running, any thread of the target */
+	SERIN_LATENCIES
+};
+
+/* What could not be counted. Each is itself counted, and shown as `losses`. */
+enum serin_loss {
+	SERIN_LOSS_GAP,		    /* a segment was missing or out of order outside a body: framing lost */
+	SERIN_LOSS_CONTENDED,	    /* two CPUs held segments of one connection for too long */
+	SERIN_LOSS_PIPELINE,	    /* more requests in flight on a connection than the ring of start times holds */
+	SERIN_LOSS_AFTER_CLOSE,	    /* a request that arrived after the server had closed: never seen by it */
+	SERIN_LOSS_STORAGE,	    /* no memory for a socket's or a task's state */
+	SERIN_LOSS_UNREADABLE,	    /* a segment whose bytes or headers could not be read */
+	SERIN_LOSS_LISTENERS,	    /* a canary's listener found no free slot */
+	SERIN_LOSSES
+};
+
+/*
+ * A log-linear histogram: 16 buckets an octave, so a bucket is 1/16 of its lower bound wide and its middle is at
+ * most 3.125% from any value in it. Octaves from 2^10 ns (1 us) to 2^43 ns (2.4 h); the first bucket holds what is
+ * below, the last what is above. The count is the sum of the buckets.
+ */
+#define SERIN_HIST_LOW 10
+#define SERIN_HIST_OCTAVES 33
+#define SERIN_HIST_SUB_BITS 4
+#define SERIN_HIST_BUCKETS (2 + (SERIN_HIST_OCTAVES << SERIN_HIST_SUB_BITS))
+
+struct serin_hist {
+	__u64 sum;
+	__u64 max;
+	__u64 bucket[SERIN_HIST_BUCKETS];
+};
+
+/* The bucket of a value. Shared, so that kernel and user space cannot disagree. */
+static inline __attribute__((always_inline)) __u32 serin_hist_bucket(__u64 ns)
+{
+	__u64 v = ns;
+	__u32 msb, s;
+
+	if (ns < 1ULL << SERIN_HIST_LOW)
+		return 0;
+	if (ns >= 1ULL << (SERIN_HIST_LOW + SERIN_HIST_OCTAVES))
+		return SERIN_HIST_BUCKETS - 1;
+	/* Position of the highest set bit by halving: BPF has no instruction for it. */
+	msb = (v > 0xffffffffULL) << 5, v >>= msb;
+	s = (v > 0xffff) << 4, v >>= s, msb |= s;
+	s = (v > 0xff) << 3, v >>= s, msb |= s;
+	s = (v > 0xf) << 2, v >>= s, msb |= s;
+	s = (v > 0x3) << 1, v >>= s, msb |= s;
+	msb |= v >> 1;
+	return 1 + ((msb - SERIN_HIST_LOW) << SERIN_HIST_SUB_BITS) +
+	       (__u32)((ns >> (msb - SERIN_HIST_SUB_BITS)) & ((1 << SERIN_HIST_SUB_BITS) - 1));
+}
+
+/* What one CPU has counted of one target since load. */
+struct serin_tally {
+	__u64 started;			  /* requests whose first byte arrived */
+	__u64 outcome[SERIN_OUTCOMES];	  /* requests whose outcome is known */
+	__u64 slow;			  /* successes above the target's edges */
+	__u64 service_requests;		  /* of `started`, those on connections to the release's service address */
+	__u64 bytes_in;			  /* TCP payload, each byte once */
+	__u64 bytes_out;
+	__u64 retransmits;		  /* segments sent again by the server's side */
+	__u64 opened;			  /* connections accepted or adopted */
+	__u64 closed;
+	__u64 service_opened;		  /* of `opened`, those to the release's service address */
+	__u64 cpu_ns;
+	__u64 exits_signal;		  /* processes ended by a signal */
+	__u64 exits_error;		  /* processes that exited with a status other than 0 */
+};
+
+/* A target as both sides know it. Written by user space only. */
+struct serin_target_info {
+	char model[SERIN_NAME_MAX];
+	char version[SERIN_NAME_MAX];
+	__u32 role;			/* enum serin_role */
+	__u32 release;			/* index, or SERIN_NONE */
+	__u64 slow_duration_ns;		/* a success is slow above these; 0: no edge yet */
+	__u64 slow_first_chunk_ns;	/* streaming responses only */
+	__u16 port;
+	__u16 pad[3];
+	__u8 address[16];
+};
+
+enum serin_role { SERIN_ROLE_NONE, SERIN_ROLE_STABLE, SERIN_ROLE_CANARY, SERIN_ROLES };
+
+/* What one socket is to us. */
+enum serin_socket {
+	SERIN_SOCKET_LISTENER = 1, /* the value waits to be cloned into accepted sockets */
+	SERIN_SOCKET_ACCEPTED,	   /* one connection */
+	SERIN_SOCKET_FOUND,	   /* one that was open before the agent: the adopting iterator makes it ACCEPTED */
+};
+
+/* How a connection's bytes are read. */
+enum serin_mode {
+	SERIN_MODE_HTTP1,
+	SERIN_MODE_LOST,   /* not at a message boundary: until the next request line */
+	SERIN_MODE_OPAQUE, /* another protocol: turns only */
+	SERIN_MODE_TUNNEL, /* after 101 or CONNECT: bytes only */
+};
+
+#define SERIN_WINDOW 128 /* bytes of a segment looked at together */
+#define SERIN_RING 16	 /* start times of requests in flight on a connection */
+
+/* One direction of a connection. */
+struct serin_stream {
+	struct http1 http;
+	__u64 last_ns;	/* when its newest byte passed */
+	__u32 next;	/* sequence number of the next new byte */
+	__u8 seen;	/* `next` is known */
+	__u8 fin;	/* closed by its sender */
+	__u8 pad[2];
+	/* The walk over the segment at hand, as offsets in the packet. Here and not on the program's stack: the
+	 * verifier does not follow values in maps, so the loop over the bytes is one state to it, not thousands. */
+	__u32 at, end;	    /* bytes to look at */
+	__u32 window_at;    /* of the window's first byte */
+	__u32 window_bytes; /* in the window */
+	__u8 window[SERIN_WINDOW + HTTP1_SLACK];
+};
+
+/*
+ * The value of the socket storage, for a listener and (cloned) for every connection accepted from it.
+ *
+ * Two CPUs may hold segments of one connection, one in each direction. So `in`, `begun`, `head` and `start_ns` are
+ * written by the ingress program only (one at a time, under `busy`), `out`, `answered` and what follows it by the
+ * egress program only (the kernel serialises it), and `counted` and `turn_ns` by whoever wins an atomic exchange:
+ * that is what makes every request count exactly once.
+ */
+struct serin_conn {
+	__u32 target;
+	__u8 socket;	     /* enum serin_socket */
+	__u8 mode;	     /* enum serin_mode */
+	__u8 service;	     /* the client dialled the release's service address */
+	__u8 half_seen;	     /* an exchange was under way when we came: counted as unknown once */
+	__u32 busy;
+	__u32 closed;
+	__u32 begun;	     /* requests begun */
+	__u32 answered;	     /* responses complete */
+	__u32 counted;	     /* requests with an outcome */
+	__u32 body_sends;    /* sends of the current response that carried body bytes */
+	__u64 head;	     /* bit n % 64: request n has no response body whatever the headers say */
+	__u64 begin_ns;	     /* first byte of the current response */
+	__u64 first_body_ns;
+	__u64 last_body_ns;
+	__u64 turn_ns;	     /* opaque: start of the turn not yet answered */
+	__u64 held_ns;	     /* end of a response that is sent, to a client that has sent its FIN */
+	__u32 held;	     /* its outcome + 1, until the client's ACK or RST says whether it still listened */
+	__u8 held_streaming;
+	__u8 pad[3];
+	__u64 start_ns[SERIN_RING];
+	struct serin_stream in;
+	struct serin_stream out;
+};
+
+/*
+ * A request that came with the ACK that completes the handshake (TCP_DEFER_ACCEPT, or a lost ACK): the kernel shows
+ * that segment with the listener's socket, before the connection's own exists. It is read into this, and handed on a
+ * moment later on the same CPU.
+ */
+struct serin_early {
+	struct serin_conn conn;
+	struct serin_tally tally;
+	__u32 seq;   /* of its first byte */
+	__u32 valid;
+};
+
+/* A listening port to recognise when a server starts to listen. */
+struct serin_watch_key {
+	__u64 netns; /* cookie */
+	__u8 address[16];
+	__u16 port;
+	__u16 pad[3];
+};
+
+struct serin_watch {
+	__u32 target;
+	__u32 release; /* whose canary this is, or SERIN_NONE */
+};
+
+/* A service address whose new connections are steered. Keyed by port; written by user/steer.c only. */
+struct serin_service {
+	__u8 address[16];
+	__u32 weight; /* basis points of new connections for the canary */
+	__u32 salt;
+	__u32 release;
+	__u32 pad;
+};
+
+/* What became of the connections that the steering program looked at, per release. */
+enum serin_steered {
+	SERIN_STEERED_STABLE,  /* by weight */
+	SERIN_STEERED_CANARY,
+	SERIN_STEERED_ABSENT,  /* was the canary's turn, but it does not listen: to stable */
+	SERIN_STEERED_EXPIRED, /* the agent's lease had run out: to stable */
+	SERIN_STEERED_KINDS
+};
+
+/* A thread of a target. */
+struct serin_task {
+	__u32 target;
+	__u32 pad;
+	__u64 runnable_ns; /* 0: not waiting for a CPU */
+	__u64 runtime_ns;  /* of its CPU time, how much is counted */
+};
+
+/* What a CPU runs now, so that time on it shows before the thread is switched out. */
+struct serin_running {
+	__u64 since_ns; /* 0: nothing of ours */
+	__u32 target;
+	__u32 pad;
+};
+
+/* A process of a target, as the task iterator writes it. */
+struct serin_member {
+	__u32 pid;
+	__u32 target;
+};
+
+_Static_assert((SERIN_OUTCOMES & (SERIN_OUTCOMES - 1)) == 0, "outcomes are indexed with a mask");
+#define SERIN_SIZE(type, size) _Static_assert(sizeof(type) == (size), #type " changed: raise SERIN_LAYOUT")
+SERIN_SIZE(struct serin_hist, 16 + 8 * SERIN_HIST_BUCKETS);
+SERIN_SIZE(struct serin_tally, 8 * (12 + SERIN_OUTCOMES));
+SERIN_SIZE(struct serin_target_info, 176);
+SERIN_SIZE(struct serin_stream, 24 + 16 + 16 + SERIN_WINDOW + HTTP1_SLACK);
+SERIN_SIZE(struct serin_conn, 32 + 7 * 8 + 8 * SERIN_RING + 2 * sizeof(struct serin_stream));
+SERIN_SIZE(struct serin_early, sizeof(struct serin_conn) + sizeof(struct serin_tally) + 8);
+SERIN_SIZE(struct serin_watch_key, 32);
+SERIN_SIZE(struct serin_watch, 8);
+SERIN_SIZE(struct serin_service, 32);
+SERIN_SIZE(struct serin_task, 24);
+SERIN_SIZE(struct serin_running, 16);
+SERIN_SIZE(struct serin_member, 8);
+
+#endif

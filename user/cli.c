@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "cli.h"
+
+#include "client.h"
+#include "options.h"
+#include "util.h"
+#include "version.h"
+
+#include <errno.h>
+#include <string.h>
+
+const struct cli_command cli_commands[] = {
+	{"run", "[--stable PORT --canary PORT] ...", "the agent, in the foreground", cli_run},
+	{"status", "[NAME] [-o json]", "one release at a glance; exit code 1 after a rollback", cli_status},
+	{"dump", "[-o json]", "everything, from the pinned maps, agent running or not", cli_dump},
+	{"weight", "NAME PCT", "set the canary's share of new connections", cli_weight},
+	{"abort", "NAME", "take the canary out of traffic", cli_abort},
+	{"check", "", "what this kernel and these privileges allow", cli_check},
+	{"version", "", "the version", cli_version},
+	{"help", "[COMMAND]", "this, or the help of a command", cli_help},
+	{NULL, NULL, NULL, NULL},
+};
+
+static const struct cli_command *find_command(const char *name)
+{
+	for (const struct cli_command *c = cli_commands; c->name; c++)
+		if (!strcmp(c->name, name))
+			return c;
+	return NULL;
+}
+
+static void print_commands(FILE *out)
+{
+	char left[64];
+
+	fprintf(out, "usage: serin COMMAND ...\n\n"
+		     "Watches two versions of a model server from inside the kernel and moves traffic between them.\n\n"
+		     "commands:\n");
+	for (const struct cli_command *c = cli_commands; c->name; c++) {
+		snprintf(left, sizeof(left), "%s %s", c->name, c->words);
+		fprintf(out, "  %-40s %s\n", left, c->about);
+	}
+	fprintf(out, "\n`serin help COMMAND` tells its options. A first look:\n"
+		     "  serin run --stable 8000 --canary 8001 --weight 10\n");
+}
+
+int cli_help(int argc, char **argv)
+{
+	const struct cli_command *command;
+	char *words[] = {NULL, "--help", NULL};
+
+	if (argc < 2) {
+		print_commands(stdout);
+		return 0;
+	}
+	command = find_command(argv[1]);
+	if (!command)
+		return util_complain(EXIT_USAGE, "no command '%s'; `serin help` lists them", argv[1]);
+	if (command->run == cli_help) {
+		print_commands(stdout);
+		return 0;
+	}
+	words[0] = argv[1];
+	return command->run(2, words);
+}
+
+int cli_version(int argc, char **argv)
+{
+	if (argc > 1 && !strcmp(argv[1], "--help")) {
+		puts("usage: serin version\n\nPrints the version.");
+		return 0;
+	}
+	if (argc > 1)
+		return util_complain(EXIT_USAGE, "version takes no '%s'", argv[1]);
+	puts("serin " SERIN_VERSION);
+	return 0;
+}
+
+int cli_parse_output(const struct option_row *row, const char *text, void *ret_json)
+{
+	(void)row;
+	if (strcmp(text, "json") && strcmp(text, "text"))
+		return -EINVAL;
+	*(bool *)ret_json = !strcmp(text, "json");
+	return 0;
+}
+
+int cli_paths(const char *instance, struct serin_paths *ret)
+{
+	int r = config_paths(instance, ret);
+
+	if (r < 0)
+		util_complain(r, "--instance: '%s' cannot be a name; use 1 to 32 letters, digits, - and _", instance);
+	return r;
+}
+
+int cli_print_json(json_t *json)
+{
+	int r;
+
+	if (!json)
+		return util_complain(EXIT_FAILURE, "out of memory");
+	r = json_dumpf(json, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
+	json_decref(json);
+	putchar('\n');
+	if (r < 0 || fflush(stdout) == EOF)
+		return util_complain(EXIT_FAILURE, "cannot write to stdout: %s", strerror(errno));
+	return 0;
+}
+
+int cli_call(const struct serin_paths *paths, const char *method, const char *path, const json_t *body,
+	     json_t **ret_answer)
+{
+	json_t *answer = NULL;
+	const char *message = "it gave no reason";
+	int r;
+
+	r = client_call(paths, method, path, body, &answer);
+	switch (r) {
+	case 0:
+		*ret_answer = answer;
+		return 0;
+	case -ENOTCONN:
+		return util_complain(r, "no agent listens on %s; start one with `serin run`", paths->socket);
+	case -EACCES:
+		return util_complain(r, "the agent's socket %s is root's; run this as root", paths->socket);
+	case -EREMOTEIO:
+		json_unpack(answer, "{s:s}", "message", &message);
+		util_complain(r, "%s", message);
+		json_decref(answer);
+		return r;
+	default:
+		return util_complain(r, "the agent on %s gave no usable answer; is it busy or of another version?",
+				     paths->socket);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const struct cli_command *command;
+
+	if (argc < 2) {
+		print_commands(stderr);
+		return EXIT_USAGE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
+		return cli_help(1, argv);
+	if (!strcmp(argv[1], "--version"))
+		return cli_version(1, argv);
+	command = find_command(argv[1]);
+	if (!command)
+		return util_complain(EXIT_USAGE, "no command '%s'; `serin help` lists them", argv[1]);
+	return command->run(argc - 1, argv + 1);
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "collect.h"
+
+#include "hist.h"
+#include "util.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <string.h>
+
+/* An element of a per-CPU array, one value a CPU. The caller frees it. NULL with errno set. */
+static void *read_percpu(int map, uint32_t key, size_t value_size, int *ret_cpus)
+{
+	int cpus = libbpf_num_possible_cpus();
+	_cleanup_free_ void *values = NULL;
+
+	if (cpus < 0) {
+		errno = -cpus;
+		return NULL;
+	}
+	values = calloc((size_t)cpus, value_size);
+	if (!values || bpf_map_lookup_elem(map, &key, values) < 0)
+		return NULL;
+	*ret_cpus = cpus;
+	return TAKE_PTR(values);
+}
+
+/* A tally is nothing but counters, so it adds up as an array of them. */
+static int read_tally(int map, uint32_t target, struct serin_tally *ret)
+{
+	uint64_t *sum = (uint64_t *)ret;
+	_cleanup_free_ uint64_t *values = NULL;
+	const size_t counters = sizeof(*ret) / sizeof(*sum);
+	int cpus = 0;
+
+	values = read_percpu(map, target, sizeof(*ret), &cpus);
+	if (!values)
+		return -errno;
+	memset(ret, 0, sizeof(*ret));
+	for (size_t i = 0; i < (size_t)cpus * counters; i++)
+		sum[i % counters] += values[i];
+	return 0;
+}
+
+static int read_counter(int map, uint32_t key, uint64_t *ret)
+{
+	_cleanup_free_ uint64_t *values = NULL;
+	int cpus = 0;
+
+	values = read_percpu(map, key, sizeof(*values), &cpus);
+	if (!values)
+		return -errno;
+	*ret = 0;
+	for (int i = 0; i < cpus; i++)
+		*ret += values[i];
+	return 0;
+}
+
+/* Threads that run now have CPU time that no switch has counted yet. */
+static int add_running(int map, uint64_t now, struct serin_snapshot *snapshot)
+{
+	_cleanup_free_ struct serin_running *running = NULL;
+	int cpus = 0;
+
+	running = read_percpu(map, 0, sizeof(*running), &cpus);
+	if (!running)
+		return -errno;
+	for (int i = 0; i < cpus; i++)
+		if (running[i].since_ns && running[i].since_ns < now && running[i].target < SERIN_TARGETS_MAX)
+			snapshot->tally[running[i].target].cpu_ns += now - running[i].since_ns;
+	return 0;
+}
+
+int collect_snapshot(const struct serin_maps *maps, unsigned n_targets, struct serin_snapshot *ret)
+{
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < n_targets; i++)
+		r = read_tally(maps->tallies, i, &ret->tally[i]);
+	for (unsigned i = 0; r == 0 && i < SERIN_RELEASES_MAX * SERIN_STEERED_KINDS; i++)
+		r = read_counter(maps->steered, i, &ret->steered[i / SERIN_STEERED_KINDS][i % SERIN_STEERED_KINDS]);
+	for (unsigned i = 0; r == 0 && i < SERIN_LOSSES; i++)
+		r = read_counter(maps->losses, i, &ret->losses[i]);
+	if (r < 0)
+		return r;
+	ret->now_ns = util_now();
+	return add_running(maps->running, ret->now_ns, ret);
+}
+
+int collect_hist(const struct serin_maps *maps, unsigned target, enum serin_latency kind, struct serin_hist *ret)
+{
+	_cleanup_free_ struct serin_hist *values = NULL;
+	int cpus = 0;
+
+	values = read_percpu(maps->hists, target * SERIN_LATENCIES + kind, sizeof(*values), &cpus);
+	if (!values)
+		return -errno;
+	memset(ret, 0, sizeof(*ret));
+	for (int i = 0; i < cpus; i++)
+		hist_add(ret, &values[i]);
+	return 0;
+}
+
+int collect_targets(const struct serin_maps *maps, struct serin_target ret_targets[SERIN_TARGETS_MAX])
+{
+	unsigned n = 0;
+
+	for (uint32_t i = 0; i < SERIN_TARGETS_MAX; i++) {
+		struct serin_target_info info;
+		struct serin_target *t = &ret_targets[n];
+
+		if (bpf_map_lookup_elem(maps->targets, &i, &info) < 0)
+			return -errno;
+		if (!info.model[0])
+			break;
+		*t = (struct serin_target){.role = info.role, .endpoint = {.port = info.port}};
+		memcpy(t->model, info.model, sizeof(t->model));
+		memcpy(t->version, info.version, sizeof(t->version));
+		memcpy(t->endpoint.address, info.address, sizeof(info.address));
+		n++;
+	}
+	return (int)n;
+}

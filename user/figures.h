@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Two snapshots -> P, R and D of a target, as DESIGN defines them (docs/concepts.md has a worked example). Pure: no
+ * clock, no I/O, no allocation.
+ */
+#ifndef SERIN_FIGURES_H
+#define SERIN_FIGURES_H
+
+#include "serin/model.h"
+
+/* Requests whose outcome counts (N), and those of them that succeeded (S), in a tally. */
+uint64_t figures_n(const struct serin_tally *tally);
+uint64_t figures_s(const struct serin_tally *tally);
+
+/*
+ * The figures of one target between two snapshots, newer later than older: N, S, P, T1, the current consumption and
+ * CPU per request. R and D stay absent: they need the model's past, and stable. Absent when not known: P with N = 0,
+ * memory when nobody read it, everything with no time between the snapshots.
+ */
+void figures_of(const struct serin_snapshot *older, const struct serin_snapshot *newer, unsigned target,
+		struct serin_figures *ret);
+
+/*
+ * D of the canary against stable in the same window (a concurrent baseline):
+ *
+ *	T2 = (T1 of stable / N of stable) * N of canary,  D = (T1 - T2) / T0
+ *
+ * Absent when stable had no request to be normal by.
+ */
+void figures_anomaly(struct serin_figures *canary, const struct serin_figures *stable);
+
+#define MAXIMA_DELAY 256 /* windows that overlap the current one, at most: window / tick */
+
+/* The historical maxima of one model: over all its versions, over windows that ended before the current one began. */
+struct serin_maxima {
+	struct serin_value max[SERIN_RESOURCES];
+	struct {
+		uint64_t end_ns;
+		struct serin_value current[SERIN_RESOURCES];
+	} recent[MAXIMA_DELAY]; /* a ring of windows not yet part of the past */
+	unsigned first, n;
+};
+
+/*
+ * R = C / M for each resource, and the largest of them. A window that ends at `now_ns` and began at `begin_ns` is
+ * compared with maxima of windows that ended by `begin_ns`. Absent until there is one.
+ */
+void maxima_compare(struct serin_maxima *maxima, uint64_t begin_ns, struct serin_figures *figures);
+
+/* Records a window's consumption; further versions with the same end join it. When the ring is full its oldest window joins the past early. */
+void maxima_record(struct serin_maxima *maxima, uint64_t end_ns, const struct serin_figures *figures);
+
+#endif

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static enum log_form current_form;
+
+void log_form(enum log_form form)
+{
+	current_form = form;
+}
+
+enum log_form log_current_form(void)
+{
+	return current_form;
+}
+
+/* RFC 3339 in UTC, to the millisecond. */
+static void format_time(char *ret_text, size_t size)
+{
+	struct timespec now;
+	struct tm parts;
+	char seconds[32];
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &parts);
+	strftime(seconds, sizeof(seconds), "%Y-%m-%dT%H:%M:%S", &parts);
+	snprintf(ret_text, size, "%s.%03ldZ", seconds, now.tv_nsec / 1000000);
+}
+
+static void write_json(const char *time, const char *event, const char *message, json_t *fields)
+{
+	json_t *line = json_pack("{ss ss}", "time", time, "event", event);
+
+	if (fields)
+		json_object_update(line, fields);
+	if (*message)
+		json_object_set_new(line, "message", json_string(message));
+	json_dumpf(line, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
+	fputc('\n', stdout);
+	json_decref(line);
+}
+
+void log_event(const char *event, json_t *fields, const char *format, ...)
+{
+	char message[1024], time[64];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(message, sizeof(message), format, args);
+	va_end(args);
+	format_time(time, sizeof(time));
+	if (current_form == LOG_JSON)
+		write_json(time, event, message, fields);
+	else if (!strcmp(event, "tick"))
+		printf("%.8s %s\n", time + 11, message); /* a screen full of them is read by column */
+	else
+		printf("%.8s serin: %s: %s\n", time + 11, event, message);
+	fflush(stdout);
+	json_decref(fields);
+}

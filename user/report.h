@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Model -> JSON, the form of `serin dump -o json`, documented in docs/json.md. It is additive: a key never changes its
+ * meaning, and what is not known is null. All functions return a new reference, NULL when memory is out.
+ */
+#ifndef SERIN_REPORT_H
+#define SERIN_REPORT_H
+
+#include <jansson.h>
+
+#include "rollout.h"
+#include "serin/model.h"
+
+/* One model version as it is shown. */
+struct report_target {
+	const struct serin_target *target;
+	const struct serin_snapshot *snapshot; /* totals */
+	unsigned index;			       /* of the target in the snapshot */
+	const struct serin_figures *figures;   /* NULL: no window, no agent is running */
+	const struct serin_hist *hists;	       /* SERIN_LATENCIES of them */
+};
+
+/* One release as it is shown. */
+struct report_release {
+	const char *name;
+	const struct serin_rollout *rollout;
+	const struct serin_figures *stable, *canary;
+	const uint64_t *steered; /* SERIN_STEERED_KINDS of them */
+	bool canary_listens;
+	const char *note; /* why it is not steering although it should, or NULL */
+};
+
+json_t *report_agent(bool running, int pid, double uptime_seconds);
+json_t *report_target(const struct report_target *t);
+json_t *report_release(const struct report_release *r);
+json_t *report_losses(const uint64_t losses[SERIN_LOSSES]);
+json_t *report_decision(const char *release, const struct serin_decision *decision);
+
+/* A share a / (a + b) in percent; absent when both are 0. The actual weight, by connections or by requests. */
+struct serin_value report_share(uint64_t a, uint64_t b);
+
+/* The value as a JSON number, or null. */
+json_t *report_value(struct serin_value value);
+
+#endif
