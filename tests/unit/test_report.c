@@ -1,0 +1,617 @@
+/* Links: user/report.c user/rollout.c user/names.c user/endpoint.c user/hist.c user/system.c user/util.c -ljansson -lm */
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/* The JSON of `serin dump`, key by key as DESIGN section 5 has it. */
+#include "check.h"
+
+#include "endpoint.h"
+#include "report.h"
+#include "util.h"
+#include "version.h"
+
+#include <string.h>
+#include <sys/utsname.h>
+
+#define T 2 /* the target shown */
+
+static struct serin_target target;
+static struct serin_snapshot snapshot;
+static struct serin_figures figures, stable_figures;
+static struct serin_hist hists[SERIN_LATENCIES];
+static struct serin_rollout rollout;
+static uint64_t steered[SERIN_STEERED_KINDS];
+static struct report_target shown_target;
+static struct report_release shown_release;
+static json_t *json; /* what the test made */
+
+/* A target with everything known, and a release at 5%. */
+static int known(void **state)
+{
+	static const uint64_t outcomes[SERIN_OUTCOMES] = {100, 20, 3, 4, 5, 6, 7, 8};
+	struct serin_tally *t = &snapshot.tally[T];
+
+	(void)state;
+	target = (struct serin_target){.model = "chat", .version = "v2", .role = SERIN_ROLE_CANARY, .pids = {12, 13},
+				       .n_pids = 2, .n_listeners = 2};
+	assert_int_equal(endpoint_parse("8000", &target.listeners[0].endpoint), 0);
+	assert_int_equal(endpoint_parse("[::1]:8001", &target.listeners[1].endpoint), 0);
+
+	memset(&snapshot, 0, sizeof(snapshot));
+	memcpy(t->outcome, outcomes, sizeof(outcomes)); /* 153 of them */
+	t->started = 155;
+	t->bytes_in = 1000, t->bytes_out = 2000, t->retransmits = 3, t->opened = 40, t->closed = 31;
+	t->cpu_ns = 2500000000, t->exits_signal = 1, t->exits_error = 2;
+	snapshot.listen_drops[T] = 9;
+
+	figures = (struct serin_figures){.seconds = 10, .n = 200, .s = 150, .p = serin_known(0.75), .r = serin_known(1.25),
+					 .d = serin_known(2.5), .t1 = 60, .t2 = serin_known(35),
+					 .anomalies = {50, 4, 3, 3}, .cpu_seconds_per_request = serin_known(0.001),
+					 .service_connections = 5, .service_requests = 20};
+	for (unsigned i = 0; i < SERIN_RESOURCES; i++)
+		figures.resource[i] = (struct serin_consumption){serin_known(i + 1), serin_known(4),
+								 serin_known((i + 1) / 4.0)};
+	stable_figures = (struct serin_figures){.service_connections = 95, .service_requests = 60};
+
+	memset(hists, 0, sizeof(hists));
+	shown_target = (struct report_target){&target, &snapshot, T, &figures, hists};
+
+	rollout = (struct serin_rollout){.phase = SERIN_PROGRESSING, .weight = 500};
+	memcpy(steered, (uint64_t[]){950, 50, 2, 1}, sizeof(steered));
+	shown_release = (struct report_release){"chat", &rollout, &stable_figures, &figures, steered, true, NULL};
+	json = NULL;
+	return 0;
+}
+
+static int put_back(void **state)
+{
+	(void)state;
+	json_decref(json);
+	return 0;
+}
+
+/* What is at "a.b.c" of the JSON; fails when it is not there. */
+static const json_t *at(const char *path)
+{
+	const json_t *value = json;
+	char key[64];
+
+	for (const char *rest = path; *rest; rest += strcspn(rest, ".") + (strchr(rest, '.') != NULL)) {
+		snprintf(key, sizeof(key), "%.*s", (int)strcspn(rest, "."), rest);
+		value = json_object_get(value, key);
+		if (!value)
+			fail_msg("there is no %s of %s", key, path);
+	}
+	return value;
+}
+
+#define check_count(path, expected)                                                                        \
+	do {                                                                                               \
+		assert_true(json_is_integer(at(path)));                                                    \
+		assert_int_equal(json_integer_value(at(path)), expected);                                  \
+	} while (0)
+#define check_real(path, expected)                                                                         \
+	do {                                                                                               \
+		assert_true(json_is_number(at(path)));                                                     \
+		check_near(json_number_value(at(path)), expected);                                         \
+	} while (0)
+#define check_string(path, expected)                                                                       \
+	do {                                                                                               \
+		assert_true(json_is_string(at(path)));                                                     \
+		assert_string_equal(json_string_value(at(path)), expected);                                \
+	} while (0)
+#define check_null(path) assert_true(json_is_null(at(path)))
+#define check_bool(path, expected)                                                                         \
+	do {                                                                                               \
+		assert_true(json_is_boolean(at(path)));                                                    \
+		assert_int_equal(json_is_true(at(path)), expected);                                        \
+	} while (0)
+
+/* Every key of the list is there. More may be: the form is additive. */
+static void check_keys(const char *path, const char *const *keys, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!json_object_get(at(path), keys[i]))
+			fail_msg("'%s' has no %s", path, keys[i]);
+}
+#define check_has(path, ...)                                                                               \
+	check_keys(path, (const char *const[]){__VA_ARGS__},                                               \
+		   sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
+
+/* ---- values ---- */
+
+static void a_known_value_is_a_number(void **state)
+{
+	(void)state;
+	json = json_pack("{so}", "v", report_value(serin_known(0.25)));
+	check_real("v", 0.25);
+}
+
+static void a_known_zero_is_zero(void **state)
+{
+	(void)state;
+	json = json_pack("{so}", "v", report_value(serin_known(0)));
+	check_real("v", 0);
+}
+
+static void an_absent_value_is_null(void **state)
+{
+	(void)state;
+	json = json_pack("{so}", "v", report_value((struct serin_value){.v = 7}));
+	check_null("v");
+}
+
+static void what_json_has_no_number_for_is_null(void **state)
+{
+	(void)state;
+	json = json_pack("{so so}", "nan", report_value(serin_known(__builtin_nan(""))), "inf",
+			 report_value(serin_known(__builtin_inf())));
+	check_null("nan");
+	check_null("inf");
+}
+
+/* 5 of 5 + 95. */
+static void a_share_is_in_percent_of_both(void **state)
+{
+	(void)state;
+	check_value(report_share(5, 95), 5);
+	check_value(report_share(0, 95), 0);
+	check_value(report_share(3, 0), 100);
+}
+
+static void a_share_of_nothing_is_absent(void **state)
+{
+	(void)state;
+	check_absent(report_share(0, 0));
+}
+
+/* ---- the agent ---- */
+
+static void a_running_agent_shows_its_pid_version_uptime_and_kernel(void **state)
+{
+	struct utsname name;
+
+	(void)state;
+	json = report_agent(true, 42, 1.5);
+	check_bool("running", true);
+	check_count("pid", 42);
+	check_string("version", SERIN_VERSION);
+	check_real("uptime_seconds", 1.5);
+	assert_int_equal(uname(&name), 0);
+	check_string("kernel", name.release);
+}
+
+static void without_an_agent_there_is_no_pid_and_no_uptime(void **state)
+{
+	(void)state;
+	json = report_agent(false, 0, 0);
+	check_bool("running", false);
+	check_null("pid");
+	check_null("uptime_seconds");
+	check_string("version", SERIN_VERSION);
+}
+
+/* ---- a target ---- */
+
+static void a_target_has_all_its_keys(void **state)
+{
+	(void)state;
+	json = report_target(&shown_target);
+	check_has("", "name", "version", "role", "pids", "listeners", "requests", "window", "latency_seconds",
+		  "cpu_seconds", "run_queue_seconds", "bytes", "connections", "retransmits", "exits");
+}
+
+static void a_target_says_who_it_is(void **state)
+{
+	(void)state;
+	json = report_target(&shown_target);
+	check_string("name", "chat");
+	check_string("version", "v2");
+	check_string("role", "canary");
+}
+
+static void a_target_shows_its_processes(void **state)
+{
+	(void)state;
+	json = report_target(&shown_target);
+	assert_int_equal(json_array_size(at("pids")), 2);
+	assert_int_equal(json_integer_value(json_array_get(at("pids"), 0)), 12);
+	assert_int_equal(json_integer_value(json_array_get(at("pids"), 1)), 13);
+}
+
+static void of_many_processes_those_that_are_kept_are_shown(void **state)
+{
+	(void)state;
+	target.n_pids = SERIN_PIDS_MAX + 100;
+	json = report_target(&shown_target);
+	assert_int_equal(json_array_size(at("pids")), SERIN_PIDS_MAX);
+}
+
+static void a_target_shows_where_it_listens(void **state)
+{
+	const json_t *listener;
+
+	(void)state;
+	json = report_target(&shown_target);
+	assert_int_equal(json_array_size(at("listeners")), 2);
+	listener = json_array_get(at("listeners"), 0);
+	assert_string_equal(json_string_value(json_object_get(listener, "address")), "0.0.0.0");
+	assert_int_equal(json_integer_value(json_object_get(listener, "port")), 8000);
+	listener = json_array_get(at("listeners"), 1);
+	assert_string_equal(json_string_value(json_object_get(listener, "address")), "::1");
+	assert_int_equal(json_integer_value(json_object_get(listener, "port")), 8001);
+}
+
+static void a_target_that_is_awaited_has_empty_lists(void **state)
+{
+	(void)state;
+	target.n_pids = target.n_listeners = 0;
+	json = report_target(&shown_target);
+	assert_true(json_is_array(at("pids")));
+	assert_int_equal(json_array_size(at("pids")), 0);
+	assert_int_equal(json_array_size(at("listeners")), 0);
+}
+
+static void each_outcome_is_shown_under_its_name(void **state)
+{
+	(void)state;
+	json = report_target(&shown_target);
+	check_count("requests.success", 100);
+	check_count("requests.client_error", 20);
+	check_count("requests.throttled", 3);
+	check_count("requests.server_error", 4);
+	check_count("requests.server_abort", 5);
+	check_count("requests.timeout", 6);
+	check_count("requests.client_abort", 7);
+	check_count("requests.unknown", 8);
+}
+
+/* 100 + 20 + 3 + 4 + 5 + 6 + 7 + 8 = 153 of 155 that began: 2 in flight. */
+static void total_is_the_outcomes_and_what_is_in_flight(void **state)
+{
+	(void)state;
+	json = report_target(&shown_target);
+	check_count("requests.in_flight", 2);
+	check_count("requests.total", 155);
+}
+
+/* CPUs are read one after the other: an outcome may be seen before its start. The sum holds all the same. */
+static void an_outcome_seen_before_its_start_does_not_break_the_sum(void **state)
+{
+	(void)state;
+	snapshot.tally[T].started = 150;
+	json = report_target(&shown_target);
+	check_count("requests.in_flight", 0);
+	check_count("requests.total", 153);
+}
+
+static void a_window_shows_the_three_figures_and_what_they_are_made_of(void **state)
+{
+	(void)state;
+	json = report_target(&shown_target);
+	check_real("window.seconds", 10);
+	check_real("window.P", 0.75);
+	check_real("window.R", 1.25);
+	check_real("window.D", 2.5);
+	check_count("window.N", 200);
+	check_count("window.S", 150);
+	check_count("window.T1", 60);
+	check_real("window.T2", 35);
+	check_real("window.cpu_seconds_per_request", 0.001);
+}
+
+static void a_window_shows_each_kind_of_anomaly(void **state)
+{
+	(void)state;
+	json = report_target(&shown_target);
+	check_count("window.anomalies.failed", 50);
+	check_count("window.anomalies.slow", 4);
+	check_count("window.anomalies.exits", 3);
+	check_count("window.anomalies.listen_drops", 3);
+}
+
+static void each_resource_shows_current_max_and_ratio(void **state)
+{
+	(void)state;
+	json = report_target(&shown_target);
+	check_real("window.resources.cpu.current", 1);
+	check_real("window.resources.memory.current", 2);
+	check_real("window.resources.network.current", 3);
+	check_real("window.resources.cpu.max", 4);
+	check_real("window.resources.cpu.ratio", 0.25);
+	check_real("window.resources.network.ratio", 0.75);
+}
+
+static void what_a_window_does_not_know_is_null(void **state)
+{
+	(void)state;
+	figures = (struct serin_figures){.seconds = 10};
+	json = report_target(&shown_target);
+	check_null("window.P");
+	check_null("window.R");
+	check_null("window.D");
+	check_null("window.T2");
+	check_null("window.cpu_seconds_per_request");
+	check_null("window.resources.memory.current");
+	check_null("window.resources.memory.ratio");
+	check_count("window.N", 0);
+}
+
+static void without_an_agent_the_window_is_null(void **state)
+{
+	(void)state;
+	shown_target.figures = NULL;
+	json = report_target(&shown_target);
+	check_null("window");
+	check_count("requests.total", 155);
+}
+
+/* A millisecond's bucket is 983,040 to 1,015,808 ns: 0.999424 ms is its middle. */
+static void latency_is_in_seconds(void **state)
+{
+	struct serin_hist *duration = &hists[SERIN_DURATION];
+
+	(void)state;
+	duration->bucket[serin_hist_bucket(1000000)] = 4;
+	duration->sum = 4000000;
+	duration->max = 1000001;
+	json = report_target(&shown_target);
+	check_count("latency_seconds.duration.count", 4);
+	check_real("latency_seconds.duration.sum", 0.004);
+	check_real("latency_seconds.duration.p50", 0.000999424);
+	check_real("latency_seconds.duration.p90", 0.000999424);
+	check_real("latency_seconds.duration.p99", 0.000999424);
+	check_real("latency_seconds.duration.max", 0.001000001);
+}
+
+/* 100 values: 50 of a microsecond, 45 of a millisecond, 5 of a second. 2^29 * 29/16 to 2^29 * 30/16 is the second's. */
+static void each_quantile_is_its_own(void **state)
+{
+	struct serin_hist *gap = &hists[SERIN_GAP];
+
+	(void)state;
+	gap->bucket[serin_hist_bucket(1024)] = 50;
+	gap->bucket[serin_hist_bucket(1000000)] = 45;
+	gap->bucket[serin_hist_bucket(SECOND)] = 5;
+	json = report_target(&shown_target);
+	check_real("latency_seconds.gap.p50", 1056e-9); /* 1024 to 1088 */
+	check_real("latency_seconds.gap.p90", 999424e-9);
+	check_real("latency_seconds.gap.p99", 536870912e-9 * 59 / 32);
+}
+
+static void latency_nobody_had_is_null(void **state)
+{
+	(void)state;
+	json = report_target(&shown_target);
+	check_count("latency_seconds.duration.count", 0);
+	check_null("latency_seconds.duration.p50");
+	check_null("latency_seconds.duration.p99");
+	check_null("latency_seconds.duration.max");
+}
+
+static void latency_is_shown_for_every_part_of_a_request(void **state)
+{
+	(void)state;
+	json = report_target(&shown_target);
+	check_has("latency_seconds", "pickup", "first_byte", "first_chunk", "gap", "duration", "stream_duration");
+}
+
+static void pickup_is_not_measured_and_so_null(void **state)
+{
+	(void)state;
+	json = report_target(&shown_target);
+	check_null("latency_seconds.pickup");
+}
+
+static void the_run_queue_stands_apart_from_requests(void **state)
+{
+	(void)state;
+	hists[SERIN_RUN_QUEUE].bucket[serin_hist_bucket(1000000)] = 9;
+	json = report_target(&shown_target);
+	check_count("run_queue_seconds.count", 9);
+	check_real("run_queue_seconds.p50", 0.000999424);
+	check_real("run_queue_seconds.p99", 0.000999424);
+	assert_null(json_object_get(at("latency_seconds"), "run_queue"));
+}
+
+static void a_target_shows_its_totals(void **state)
+{
+	(void)state;
+	json = report_target(&shown_target);
+	check_real("cpu_seconds", 2.5);
+	check_count("bytes.in", 1000);
+	check_count("bytes.out", 2000);
+	check_count("connections.opened", 40);
+	check_count("connections.open", 9);
+	check_count("retransmits", 3);
+	check_count("exits.signal", 1);
+	check_count("exits.error", 2);
+	check_count("listen_drops", 9);
+}
+
+static void a_close_seen_before_its_open_leaves_no_negative_count(void **state)
+{
+	(void)state;
+	snapshot.tally[T].closed = 41;
+	json = report_target(&shown_target);
+	check_count("connections.open", 0);
+}
+
+/* ---- a release ---- */
+
+static void a_release_has_all_its_keys(void **state)
+{
+	(void)state;
+	json = report_release(&shown_release);
+	check_has("", "name", "phase", "step", "steps", "set_weight", "actual_weight", "evidence", "reason");
+}
+
+static void a_release_shows_its_phase_and_weight_in_percent(void **state)
+{
+	(void)state;
+	rollout.weight = 525;
+	json = report_release(&shown_release);
+	check_string("name", "chat");
+	check_string("phase", "Progressing");
+	check_real("set_weight", 5.25);
+}
+
+/* 5 of 100 connections, 20 of 80 requests. */
+static void the_actual_weight_is_shown_by_connections_and_by_requests(void **state)
+{
+	(void)state;
+	json = report_release(&shown_release);
+	check_real("actual_weight.connections", 5);
+	check_real("actual_weight.requests", 25);
+}
+
+static void the_actual_weight_of_no_traffic_is_null(void **state)
+{
+	(void)state;
+	figures = stable_figures = (struct serin_figures){};
+	json = report_release(&shown_release);
+	check_null("actual_weight.connections");
+	check_null("actual_weight.requests");
+}
+
+static void a_release_says_why_it_is_where_it_is(void **state)
+{
+	(void)state;
+	rollout.latest = (struct serin_decision){.reason = SERIN_REASON_GATE_P, .bound = 0.95,
+						 .canary = {.n = 63, .p = serin_known(26.0 / 63)}};
+	json = report_release(&shown_release);
+	check_string("reason", "P 0.41 < 0.95 over 63 requests");
+	check_string("reason_code", "gate_p");
+}
+
+static void a_release_nothing_was_decided_about_has_no_reason(void **state)
+{
+	(void)state;
+	json = report_release(&shown_release);
+	check_string("reason", "");
+	check_string("reason_code", "none");
+}
+
+static void steps_and_evidence_that_are_not_there_are_null(void **state)
+{
+	(void)state;
+	json = report_release(&shown_release);
+	check_null("step");
+	check_null("steps");
+	check_null("evidence");
+}
+
+static void a_release_shows_where_connections_went(void **state)
+{
+	(void)state;
+	json = report_release(&shown_release);
+	check_count("steering.stable", 950);
+	check_count("steering.canary", 50);
+	check_count("steering.absent", 2);
+	check_count("steering.expired", 1);
+}
+
+static void a_release_says_whether_its_canary_listens(void **state)
+{
+	(void)state;
+	shown_release.canary_listens = false;
+	shown_release.note = "canary does not listen";
+	json = report_release(&shown_release);
+	check_bool("canary_listens", false);
+	check_string("note", "canary does not listen");
+}
+
+static void a_release_that_steers_needs_no_note(void **state)
+{
+	(void)state;
+	json = report_release(&shown_release);
+	check_bool("canary_listens", true);
+	check_null("note");
+}
+
+/* ---- losses and decisions ---- */
+
+static void every_loss_is_shown_under_its_name(void **state)
+{
+	uint64_t losses[SERIN_LOSSES];
+
+	(void)state;
+	for (unsigned i = 0; i < SERIN_LOSSES; i++)
+		losses[i] = 10 + i;
+	json = report_losses(losses);
+	assert_int_equal(json_object_size(json), SERIN_LOSSES);
+	for (unsigned i = 0; i < SERIN_LOSSES; i++)
+		check_count(serin_loss_name(i), 10 + i);
+}
+
+static void a_decision_shows_its_change_and_the_figures_behind_it(void **state)
+{
+	struct serin_decision decision = {
+		.from = SERIN_PROGRESSING, .to = SERIN_ROLLED_BACK, .weight_from = 500, .reason = SERIN_REASON_GATE_R,
+		.bound = 1.2, .canary = {.n = 63, .p = serin_known(0.5), .r = serin_known(1.5)},
+	};
+
+	(void)state;
+	json = report_decision("chat", &decision);
+	check_string("release", "chat");
+	check_string("from", "Progressing");
+	check_string("phase", "RolledBack");
+	check_real("weight_from", 5);
+	check_real("set_weight", 0);
+	check_string("reason", "R 1.50 > 1.2 over 63 requests");
+	check_string("reason_code", "gate_r");
+	check_real("P", 0.5);
+	check_real("R", 1.5);
+	check_null("D");
+	check_count("N", 63);
+}
+
+#define reporting(test) cmocka_unit_test_setup_teardown(test, known, put_back)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		reporting(a_known_value_is_a_number),
+		reporting(a_known_zero_is_zero),
+		reporting(an_absent_value_is_null),
+		reporting(what_json_has_no_number_for_is_null),
+		cmocka_unit_test(a_share_is_in_percent_of_both),
+		cmocka_unit_test(a_share_of_nothing_is_absent),
+		reporting(a_running_agent_shows_its_pid_version_uptime_and_kernel),
+		reporting(without_an_agent_there_is_no_pid_and_no_uptime),
+		reporting(a_target_has_all_its_keys),
+		reporting(a_target_says_who_it_is),
+		reporting(a_target_shows_its_processes),
+		reporting(of_many_processes_those_that_are_kept_are_shown),
+		reporting(a_target_shows_where_it_listens),
+		reporting(a_target_that_is_awaited_has_empty_lists),
+		reporting(each_outcome_is_shown_under_its_name),
+		reporting(total_is_the_outcomes_and_what_is_in_flight),
+		reporting(an_outcome_seen_before_its_start_does_not_break_the_sum),
+		reporting(a_window_shows_the_three_figures_and_what_they_are_made_of),
+		reporting(a_window_shows_each_kind_of_anomaly),
+		reporting(each_resource_shows_current_max_and_ratio),
+		reporting(what_a_window_does_not_know_is_null),
+		reporting(without_an_agent_the_window_is_null),
+		reporting(latency_is_in_seconds),
+		reporting(each_quantile_is_its_own),
+		reporting(latency_nobody_had_is_null),
+		reporting(latency_is_shown_for_every_part_of_a_request),
+		reporting(pickup_is_not_measured_and_so_null),
+		reporting(the_run_queue_stands_apart_from_requests),
+		reporting(a_target_shows_its_totals),
+		reporting(a_close_seen_before_its_open_leaves_no_negative_count),
+		reporting(a_release_has_all_its_keys),
+		reporting(a_release_shows_its_phase_and_weight_in_percent),
+		reporting(the_actual_weight_is_shown_by_connections_and_by_requests),
+		reporting(the_actual_weight_of_no_traffic_is_null),
+		reporting(a_release_says_why_it_is_where_it_is),
+		reporting(a_release_nothing_was_decided_about_has_no_reason),
+		reporting(steps_and_evidence_that_are_not_there_are_null),
+		reporting(a_release_shows_where_connections_went),
+		reporting(a_release_says_whether_its_canary_listens),
+		reporting(a_release_that_steers_needs_no_note),
+		reporting(every_loss_is_shown_under_its_name),
+		reporting(a_decision_shows_its_change_and_the_figures_behind_it),
+	};
+
+	return cmocka_run_group_tests_name("report", tests, NULL, NULL);
+}
