@@ -303,7 +303,7 @@ static void update_figures(struct agent *agent, const struct serin_snapshot *now
 		if (now->now_ns - begin->now_ns >= length) /* a shorter window is no fair maximum */
 			maxima_record(&agent->maxima, now->now_ns, &agent->figures[i]);
 	if (has_canary(agent))
-		figures_anomaly(&agent->figures[CANARY], &agent->figures[STABLE]);
+		figures_anomaly(&agent->figures[CANARY], &agent->figures[STABLE], (double)length / 1e9);
 }
 
 /* What needs a look once a second only: processes, memory, deadlines, latency. */

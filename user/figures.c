@@ -82,12 +82,13 @@ void figures_of(const struct serin_snapshot *older, const struct serin_snapshot 
 	*ret = f;
 }
 
-void figures_anomaly(struct serin_figures *canary, const struct serin_figures *stable)
+void figures_anomaly(struct serin_figures *canary, const struct serin_figures *stable, double t0_seconds)
 {
 	if (!stable->n || canary->seconds <= 0)
 		return;
+	canary->t0 = serin_known(t0_seconds);
 	canary->t2 = serin_known((double)stable->t1 / (double)stable->n * (double)canary->n);
-	canary->d = serin_known(((double)canary->t1 - canary->t2.v) / canary->seconds);
+	canary->d = serin_known(((double)canary->t1 - canary->t2.v) / t0_seconds);
 }
 
 static void raise(struct serin_value *max, struct serin_value v)

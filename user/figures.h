@@ -25,9 +25,10 @@ void figures_of(const struct serin_snapshot *older, const struct serin_snapshot 
  *
  *	T2 = (T1 of stable / N of stable) * N of canary,  D = (T1 - T2) / T0
  *
- * Absent when stable had no request to be normal by.
+ * T0 is the window's length as configured, above 0, also while the window is not full yet: one hiccup in the first
+ * seconds of a release is no more than it is later. Absent when stable had no request to be normal by.
  */
-void figures_anomaly(struct serin_figures *canary, const struct serin_figures *stable);
+void figures_anomaly(struct serin_figures *canary, const struct serin_figures *stable, double t0_seconds);
 
 #define MAXIMA_DELAY 256 /* windows that overlap the current one, at most: window / tick */
 

@@ -87,6 +87,7 @@ struct serin_figures {
 	struct serin_value p, r, d;
 	struct serin_consumption resource[SERIN_RESOURCES];
 	struct serin_anomalies anomalies;
+	struct serin_value t0; /* seconds: the window's length as configured, which D is by; absent where D is */
 	uint64_t t1;
 	struct serin_value t2;
 	struct serin_value cpu_seconds_per_request;

@@ -40,7 +40,7 @@ test_anomaly_index() {
 	serin dump -o json >dump.json
 	expect_between 10 "$(jq '.models[] | select(.version == "canary").window.T1' dump.json)" 13 "T1 with ten failures"
 	expect_eq "$(jq '.models[] | select(.version == "canary").window |
-		((.T1 - .T2) / .seconds - .D) | fabs < 0.001' dump.json)" true "D is (T1 - T2) / T0"
+		[.T0, (((.T1 - .T2) / .T0 - .D) | fabs < 0.001)] | @csv' -r dump.json)" 20,true "T0, and D is (T1 - T2) / T0"
 }
 
 test_cpu_of_nginx() {

@@ -287,7 +287,7 @@ static void d_is_the_excess_over_stable_per_second(void **state)
 	struct serin_figures stable = {.seconds = 10, .n = 200, .t1 = 4}, canary = {.seconds = 10, .n = 50, .t1 = 6};
 
 	(void)state;
-	figures_anomaly(&canary, &stable);
+	figures_anomaly(&canary, &stable, 10);
 	check_value(canary.t2, 1);
 	check_value(canary.d, 0.5);
 }
@@ -297,7 +297,7 @@ static void d_is_zero_when_the_canary_fails_as_often_as_stable(void **state)
 	struct serin_figures stable = {.seconds = 10, .n = 1000, .t1 = 100}, canary = {.seconds = 10, .n = 50, .t1 = 5};
 
 	(void)state;
-	figures_anomaly(&canary, &stable);
+	figures_anomaly(&canary, &stable, 10);
 	check_value(canary.d, 0);
 }
 
@@ -307,7 +307,7 @@ static void d_is_negative_when_the_canary_is_better(void **state)
 	struct serin_figures stable = {.seconds = 4, .n = 400, .t1 = 40}, canary = {.seconds = 4, .n = 100, .t1 = 2};
 
 	(void)state;
-	figures_anomaly(&canary, &stable);
+	figures_anomaly(&canary, &stable, 4);
 	check_value(canary.d, -2);
 }
 
@@ -317,7 +317,7 @@ static void a_canary_without_requests_has_a_d(void **state)
 	struct serin_figures stable = {.seconds = 10, .n = 200, .t1 = 4}, canary = {.seconds = 10, .t1 = 3};
 
 	(void)state;
-	figures_anomaly(&canary, &stable);
+	figures_anomaly(&canary, &stable, 10);
 	check_value(canary.t2, 0);
 	check_value(canary.d, 0.3);
 }
@@ -327,9 +327,19 @@ static void d_is_absent_when_stable_had_no_request_to_be_normal_by(void **state)
 	struct serin_figures stable = {.seconds = 10, .t1 = 4}, canary = {.seconds = 10, .n = 50, .t1 = 6};
 
 	(void)state;
-	figures_anomaly(&canary, &stable);
+	figures_anomaly(&canary, &stable, 10);
 	check_absent(canary.t2);
 	check_absent(canary.d);
+}
+
+/* 3 s into a window of 10 s: (17 - 0) / 10, not / 3. */
+static void a_window_that_is_not_full_is_divided_by_its_whole_length(void **state)
+{
+	struct serin_figures stable = {.seconds = 3, .n = 330}, canary = {.seconds = 3, .n = 270, .t1 = 17};
+
+	(void)state;
+	figures_anomaly(&canary, &stable, 10);
+	check_value(canary.d, 1.7);
 }
 
 static void d_is_absent_without_time(void **state)
@@ -337,7 +347,7 @@ static void d_is_absent_without_time(void **state)
 	struct serin_figures stable = {.seconds = 10, .n = 200, .t1 = 4}, canary = {};
 
 	(void)state;
-	figures_anomaly(&canary, &stable);
+	figures_anomaly(&canary, &stable, 10);
 	check_absent(canary.d);
 }
 
@@ -591,6 +601,7 @@ int main(void)
 		cmocka_unit_test(d_is_negative_when_the_canary_is_better),
 		cmocka_unit_test(a_canary_without_requests_has_a_d),
 		cmocka_unit_test(d_is_absent_when_stable_had_no_request_to_be_normal_by),
+		cmocka_unit_test(a_window_that_is_not_full_is_divided_by_its_whole_length),
 		cmocka_unit_test(d_is_absent_without_time),
 		cmocka_unit_test_setup(r_is_absent_without_a_past, no_past),
 		cmocka_unit_test_setup(r_is_current_over_maximum, no_past),
