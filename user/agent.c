@@ -114,6 +114,24 @@ static int check_release(struct agent *agent, const char *release, const char *v
 	return -ENOENT;
 }
 
+/*
+ * The moment of a decision that sets this weight. The counts of that moment become a snapshot, with which the decision's
+ * window begins: by the next tick's, the requests up to there would be in no window. The same weight begins no window.
+ */
+static uint64_t moment_for(struct agent *agent, uint32_t weight)
+{
+	const struct serin_snapshot *newest = window_newest(&agent->window);
+	struct serin_snapshot now;
+
+	if (!newest || weight == agent->rollout.weight)
+		return util_now();
+	now = *newest; /* what is not read each tick stands as it was */
+	if (collect_snapshot(loader_maps(agent->loader), agent->targets.n, &now) < 0)
+		return util_now(); /* the next tick says so and ends */
+	*window_push(&agent->window) = now;
+	return now.now_ns;
+}
+
 static int handle_weight(void *context, const char *release, const char *version, uint32_t weight, char *why)
 {
 	struct agent *agent = context;
@@ -123,7 +141,7 @@ static int handle_weight(void *context, const char *release, const char *version
 	r = check_release(agent, release, version, why);
 	if (r < 0)
 		return r;
-	r = rollout_weight(&agent->rollout, weight, util_now(), &decision);
+	r = rollout_weight(&agent->rollout, weight, moment_for(agent, weight), &decision);
 	if (r < 0) {
 		snprintf(why, API_WHY_MAX, "the weight must be from 0 to 100");
 		return r;
@@ -143,7 +161,7 @@ static int handle_abort(void *context, const char *release, char *why)
 	r = check_release(agent, release, NULL, why);
 	if (r < 0)
 		return r;
-	r = rollout_abort(&agent->rollout, util_now(), &decision);
+	r = rollout_abort(&agent->rollout, moment_for(agent, 0), &decision);
 	if (r < 0) {
 		snprintf(why, API_WHY_MAX, "%s is %s: its canary gets no new connections already", agent->name,
 			 serin_phase_name(agent->rollout.phase));
@@ -518,7 +536,7 @@ static int start(struct agent *agent)
 	if (r < 0)
 		return r;
 	if (options->config.weight) {
-		rollout_weight(&agent->rollout, options->config.weight, util_now(), &decision);
+		rollout_weight(&agent->rollout, options->config.weight, moment_for(agent, options->config.weight), &decision);
 		r = carry_out(agent, &decision);
 		if (r < 0)
 			return fail(agent, r, "the kernel refused the weight: %s", strerror(-r));
