@@ -127,6 +127,16 @@ test_abort_and_start_again() {
 	expect_all_by canary 100
 }
 
+# All of them come before the first tick after the weight: the window begins at the weight, not at that tick.
+test_failures_before_the_next_tick_count() {
+	two_nginx
+	start_agent --weight 0 --d-max 0 --tick 1000
+	set_weight 100
+	expect_eq "$(with_ab -n 100 -c 4 "$STABLE/broken")" 100 "requests"
+	await_rollback 5
+	expect_eq "$(dump canary .requests.server_error)" 100 "failures of the canary"
+}
+
 # The failures of the first try are not held against the second.
 test_weight_after_a_rollback_starts_again() {
 	two_nginx
