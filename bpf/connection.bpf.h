@@ -33,8 +33,37 @@ static __always_inline void conn_end_pending(struct serin_conn *conn, struct ser
 	pending = conn_take_pending(conn);
 	if (pending)
 		serin_add(&tally->outcome[outcome], pending);
-	if (conn->turn_ns && __sync_lock_test_and_set(&conn->turn_ns, 0))
-		serin_add(&tally->outcome[SERIN_UNKNOWN], 1);
+	if (!conn->turn_ns || !__sync_lock_test_and_set(&conn->turn_ns, 0))
+		return;
+	serin_add(&tally->outcome[SERIN_UNKNOWN], 1);
+	if (outcome == SERIN_CLIENT_ABORT)
+		serin_add(&tally->unknown_client_abort, 1);
+	else if (outcome == SERIN_SERVER_ABORT)
+		serin_add(&tally->unknown_server_abort, 1);
+}
+
+/* What the connection speaks, the first time it is known. */
+static __always_inline void conn_speaks(struct serin_conn *conn, struct serin_tally *tally,
+					enum serin_protocol protocol)
+{
+	if (conn->protocol != SERIN_PROTOCOL_UNSEEN)
+		return;
+	conn->protocol = protocol;
+	serin_add(&tally->protocol[protocol], 1);
+}
+
+/* The server ends the connection: was a response under way that had said how long it would be, to a client that was
+ * still there? */
+static __always_inline void conn_note_cut(struct serin_conn *conn, struct serin_tally *tally)
+{
+	__u8 state = conn->out.http.state;
+
+	if (conn->in.fin || !conn->begin_ns || conn->mode != SERIN_MODE_HTTP1)
+		return;
+	if (state == HTTP1_BODY)
+		serin_add(&tally->cut_short, 1);
+	else if (state >= HTTP1_CHUNK_SIZE && state <= HTTP1_TRAILER_BLANK)
+		serin_add(&tally->unended, 1);
 }
 
 /* The start of request n. 0: not remembered, more than the ring holds were in flight. */

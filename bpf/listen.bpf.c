@@ -123,10 +123,12 @@ static __always_inline void take_early(struct serin_conn *conn)
 	conn->head = early->conn.head;
 	conn->turn_ns = early->conn.turn_ns;
 	__builtin_memcpy(conn->start_ns, early->conn.start_ns, sizeof(conn->start_ns));
-	__builtin_memcpy(&conn->in, &early->conn.in, sizeof(conn->in));
+	__builtin_memcpy(&conn->in, &early->conn.in, offsetof(struct serin_stream, window));
 	serin_add(&tally->started, early->tally.started);
 	serin_add(&tally->bytes_in, early->tally.bytes_in);
 	serin_add(&tally->outcome[SERIN_UNKNOWN], early->tally.outcome[SERIN_UNKNOWN]);
+	if (early->conn.protocol < SERIN_PROTOCOLS)
+		conn_speaks(conn, tally, early->conn.protocol);
 	if (conn->service)
 		serin_add(&tally->service_requests, early->tally.started);
 }
@@ -155,6 +157,7 @@ static __always_inline void connection_ended(struct bpf_sock_ops *ops, struct bp
 {
 	struct serin_conn *conn = bpf_sk_storage_get(&serin_conns, sk, 0, 0);
 	struct serin_tally *tally;
+	bool client_gone;
 
 	if (!conn || conn->socket != SERIN_SOCKET_ACCEPTED)
 		return;
@@ -164,8 +167,10 @@ static __always_inline void connection_ended(struct bpf_sock_ops *ops, struct bp
 	conn_expire(conn, tally, bpf_ktime_get_ns());
 	/* A server that closes with unread data (or is killed so) gets here before its RST is sent. Retransmissions
 	 * without an answer mean that the client is gone instead. */
-	conn_end_pending(conn, tally,
-			 conn->in.fin || ops->retrans_out ? SERIN_CLIENT_ABORT : SERIN_SERVER_ABORT);
+	client_gone = conn->in.fin || conn->doubtful_reset || ops->retrans_out;
+	if (!client_gone && !conn->out.fin)
+		conn_note_cut(conn, tally);
+	conn_end_pending(conn, tally, client_gone ? SERIN_CLIENT_ABORT : SERIN_SERVER_ABORT);
 	conn_closed(conn, tally);
 }
 

@@ -84,6 +84,7 @@ int collect_snapshot(const struct serin_maps *maps, unsigned n_targets, struct s
 		r = read_counter(maps->losses, i, &ret->losses[i]);
 	if (r < 0)
 		return r;
+	ret->pickup_measured = maps->pickup_measured;
 	ret->now_ns = util_now();
 	return add_running(maps->running, ret->now_ns, ret);
 }

@@ -8,6 +8,7 @@
 #include "util.h"
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <dirent.h>
 #include <errno.h>
@@ -190,7 +191,7 @@ static int attach_netns(struct loader *loader, char *why)
 	return 0;
 }
 
-static int attach_sched(struct loader *loader, char *why)
+static int attach_tracepoints(struct loader *loader, char *why)
 {
 	struct serin_bpf *bpf = loader->bpf;
 	struct {
@@ -202,10 +203,15 @@ static int attach_sched(struct loader *loader, char *why)
 		{bpf->progs.serin_sched_wakeup_new, &bpf->links.serin_sched_wakeup_new},
 		{bpf->progs.serin_sched_fork, &bpf->links.serin_sched_fork},
 		{bpf->progs.serin_sched_exit, &bpf->links.serin_sched_exit},
+		{bpf->progs.serin_pickup, &bpf->links.serin_pickup},
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(all); i++) {
-		int r = keep_link(bpf_program__attach(all[i].program), all[i].link);
+		int r;
+
+		if (!bpf_program__autoload(all[i].program))
+			continue;
+		r = keep_link(bpf_program__attach(all[i].program), all[i].link);
 
 		if (r < 0)
 			return explain(r, why, "cannot attach %s: %s; it needs CAP_PERFMON",
@@ -234,7 +240,7 @@ static int attach_all(struct loader *loader, char *why)
 {
 	int r;
 
-	r = attach_sched(loader, why);
+	r = attach_tracepoints(loader, why);
 	if (r == 0)
 		r = attach_iterators(loader, why);
 	if (r == 0)
@@ -245,6 +251,16 @@ static int attach_all(struct loader *loader, char *why)
 }
 
 /* ---- loading ---- */
+
+/* The tracepoint came with Linux 6.3: without it pickup is absent, and the rest works. */
+static void leave_out_pickup(struct serin_bpf *bpf)
+{
+	struct btf *kernel = btf__load_vmlinux_btf();
+
+	if (btf__find_by_name_kind(kernel, "btf_trace_sock_recv_length", BTF_KIND_TYPEDEF) < 0)
+		bpf_program__set_autoload(bpf->progs.serin_pickup, false);
+	btf__free(kernel);
+}
 
 static int load(struct loader *loader, const struct serin_config *config, char *why)
 {
@@ -257,6 +273,7 @@ static int load(struct loader *loader, const struct serin_config *config, char *
 		return explain(-errno, why, "cannot open the BPF programs: %s", libbpf_said);
 	loader->bpf = bpf;
 	bpf->rodata->serin_deadline_ns = config->deadline_ns;
+	leave_out_pickup(bpf);
 	r = serin_bpf__load(bpf);
 	if (r < 0)
 		return explain(r, why, "the kernel refused the BPF programs: %s; `serin check` says what is missing",
@@ -268,6 +285,7 @@ static int load(struct loader *loader, const struct serin_config *config, char *
 		.losses = bpf_map__fd(bpf->maps.serin_losses),
 		.steered = bpf_map__fd(bpf->maps.serin_steered),
 		.running = bpf_map__fd(bpf->maps.serin_running),
+		.pickup_measured = bpf_program__autoload(bpf->progs.serin_pickup),
 	};
 	return 0;
 }
@@ -369,6 +387,18 @@ int loader_members(struct loader *loader, void (*each)(const struct serin_member
 	return run_iterator(loader->bpf->links.serin_members, each, context);
 }
 
+void loader_lost(struct loader *loader, enum serin_loss kind)
+{
+	uint32_t key = (uint32_t)kind;
+	uint64_t *counts = calloc((size_t)libbpf_num_possible_cpus(), sizeof(*counts));
+
+	if (counts && bpf_map_lookup_elem(loader->maps.losses, &key, counts) == 0) {
+		counts[0]++;
+		bpf_map_update_elem(loader->maps.losses, &key, counts, BPF_EXIST);
+	}
+	free(counts);
+}
+
 /* ---- pinned maps ---- */
 
 static int open_pinned(const struct serin_paths *paths, const char *name, size_t value_size, int *ret_fd)
@@ -390,7 +420,7 @@ static int open_pinned(const struct serin_paths *paths, const char *name, size_t
 
 int loader_open_pinned(const struct serin_paths *paths, struct serin_maps *ret)
 {
-	struct serin_maps maps = {-1, -1, -1, -1, -1, -1};
+	struct serin_maps maps = {-1, -1, -1, -1, -1, -1, false};
 	struct {
 		const char *name;
 		size_t size;
@@ -404,7 +434,7 @@ int loader_open_pinned(const struct serin_paths *paths, struct serin_maps *ret)
 		{"serin_running", sizeof(struct serin_running), &maps.running},
 	};
 
-	char layout[CONFIG_PATH_MAX + 64];
+	char layout[CONFIG_PATH_MAX + 64], pickup[CONFIG_PATH_MAX + 64];
 
 	if (access(paths->pins, F_OK) < 0)
 		return -errno;
@@ -419,6 +449,8 @@ int loader_open_pinned(const struct serin_paths *paths, struct serin_maps *ret)
 			return r;
 		}
 	}
+	snprintf(pickup, sizeof(pickup), "%s/link_serin_pickup", paths->pins);
+	maps.pickup_measured = access(pickup, F_OK) == 0;
 	*ret = maps;
 	return 0;
 }
@@ -449,13 +481,19 @@ static void add_probe(struct loader_probe *probes, unsigned *n, const char *what
 static void probe_programs(struct loader_probe *probes, unsigned *n)
 {
 	struct serin_bpf *bpf;
+	bool pickup;
 	int r;
 
 	listen_to_libbpf();
-	bpf = serin_bpf__open_and_load();
-	r = bpf ? 0 : -errno;
+	bpf = serin_bpf__open();
+	if (bpf)
+		leave_out_pickup(bpf);
+	pickup = bpf && bpf_program__autoload(bpf->progs.serin_pickup);
+	r = bpf ? serin_bpf__load(bpf) : -errno;
 	add_probe(probes, n, "programs", r == 0, true, r == 0 ? "the kernel accepts all of them" : libbpf_said,
 		  "Linux 6.1 or newer with CONFIG_BPF_SYSCALL, CONFIG_CGROUP_BPF, CONFIG_NET_SOCK_MSG is needed");
+	add_probe(probes, n, "pickup", pickup, false, pickup ? "measured" : "not measured",
+		  "the time until a server reads a request needs Linux 6.3 or newer");
 	serin_bpf__destroy(bpf);
 }
 

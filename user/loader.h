@@ -13,6 +13,7 @@ struct serin_bpf; /* the skeleton that bpftool generates */
 /* The maps user space reads, as descriptors. */
 struct serin_maps {
 	int targets, tallies, hists, losses, steered, running;
+	bool pickup_measured; /* the kernel has the hook, and the program is attached */
 };
 
 struct loader;
@@ -40,6 +41,9 @@ int loader_sweep(struct loader *loader);
 int loader_adopt_connections(struct loader *loader);
 int loader_members(struct loader *loader, void (*each)(const struct serin_member *member, void *context),
 		   void *context);
+
+/* Counts something that user space could not place. No BPF program counts this kind: it is not an atomic addition. */
+void loader_lost(struct loader *loader, enum serin_loss kind);
 
 /* The maps an agent pinned, whether it lives or not. 0; -ENOENT when there are none, -EPERM without the privilege,
  * -ESTALE when they have another layout. Close with loader_close_pinned(). */

@@ -59,6 +59,16 @@ static json_t *requests(const struct serin_tally *tally)
 	return o;
 }
 
+/* Connections by what they speak; of the others no byte of the client's has come yet. */
+static json_t *protocols(const struct serin_tally *tally)
+{
+	json_t *o = json_object();
+
+	for (unsigned i = SERIN_HTTP1; i < SERIN_PROTOCOLS; i++)
+		json_object_set_new(o, serin_protocol_name(i), number(tally->protocol[i]));
+	return o;
+}
+
 static json_t *resources(const struct serin_figures *f)
 {
 	json_t *o = json_object();
@@ -97,15 +107,16 @@ static json_t *latency(const struct serin_hist *hist)
 			 seconds(hist_quantile(hist, 0.99)), "max", seconds(max));
 }
 
-static json_t *latencies(const struct serin_hist *hists)
+static json_t *latencies(const struct serin_hist *hists, bool pickup_measured)
 {
 	json_t *o = json_object();
 
 	for (unsigned i = 0; i < SERIN_LATENCIES; i++) {
 		if (i == SERIN_RUN_QUEUE)
 			continue;
-		/* Not measured is not "none seen": there is no hook for it yet. */
-		json_object_set_new(o, serin_latency_name(i), i == SERIN_PICKUP ? json_null() : latency(&hists[i]));
+		/* Not measured is not "none seen". */
+		json_object_set_new(o, serin_latency_name(i),
+				    i == SERIN_PICKUP && !pickup_measured ? json_null() : latency(&hists[i]));
 	}
 	return o;
 }
@@ -146,7 +157,7 @@ json_t *report_target(const struct report_target *t)
 	json_t *o = json_pack("{ss ss ss so so so so so so so}", "name", t->target->model, "version",
 			      t->target->version, "role", serin_role_name(t->target->role), "pids", pids(t->target),
 			      "listeners", listeners(t->target), "requests", requests(tally), "window",
-			      window(t->figures), "latency_seconds", latencies(t->hists), "run_queue_seconds",
+			      window(t->figures), "latency_seconds", latencies(t->hists, t->snapshot->pickup_measured), "run_queue_seconds",
 			      latency(&t->hists[SERIN_RUN_QUEUE]), "cpu_seconds",
 			      report_value(cpu(t->target, tally)));
 
@@ -154,7 +165,13 @@ json_t *report_target(const struct report_target *t)
 						  number(tally->bytes_out)));
 	json_object_set_new(o, "connections",
 			    json_pack("{so so}", "opened", number(tally->opened), "open", number(open)));
+	json_object_set_new(o, "protocols", protocols(tally));
+	json_object_set_new(o, "responses", json_pack("{so so}", "cut_short", number(tally->cut_short), "unended",
+						      number(tally->unended)));
+	json_object_set_new(o, "unknown", json_pack("{so so}", "client_abort", number(tally->unknown_client_abort),
+						    "server_abort", number(tally->unknown_server_abort)));
 	json_object_set_new(o, "retransmits", number(tally->retransmits));
+	json_object_set_new(o, "retransmitted_bytes", number(tally->retransmitted_bytes));
 	json_object_set_new(o, "exits", json_pack("{so so}", "signal", number(tally->exits_signal), "error",
 						  number(tally->exits_error)));
 	json_object_set_new(o, "listen_drops", number(t->snapshot->listen_drops[t->index]));

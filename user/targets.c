@@ -197,8 +197,9 @@ static void set_roots(const struct targets *targets, struct loader *loader, cons
 	for (int i = 0; i < n; i++) {
 		int owner = owner_of(targets, holders[i].inode);
 
-		if (owner >= 0 && is_root_candidate(&holders[i]) && !is_ambiguous(targets, holders, n, i))
-			bpf_map_update_elem(map, &holders[i].pid, &owner, BPF_ANY);
+		if (owner >= 0 && is_root_candidate(&holders[i]) && !is_ambiguous(targets, holders, n, i) &&
+		    bpf_map_update_elem(map, &holders[i].pid, &owner, BPF_ANY) < 0)
+			loader_lost(loader, SERIN_LOSS_PROCESSES);
 	}
 }
 

@@ -14,7 +14,7 @@
 #include "http1.h"
 
 /* Raised whenever a struct below changes: an agent never reads pins of another layout. */
-#define SERIN_LAYOUT 1
+#define SERIN_LAYOUT 2
 
 #define SERIN_TARGETS_MAX 16  /* a target is one version of one model */
 #define SERIN_RELEASES_MAX 8
@@ -36,9 +36,21 @@ enum serin_outcome {
 	SERIN_OUTCOMES
 };
 
+/* What a connection speaks, by its first bytes. HTTP/1 is framed; the others are told by turns until they have a framing of
+ * their own. The words are in serin_protocol_name(). */
+enum serin_protocol {
+	SERIN_PROTOCOL_UNSEEN, /* no byte of the client's yet, or too few to say */
+	SERIN_HTTP1,
+	SERIN_HTTP2, /* by its preface; gRPC too */
+	SERIN_TLS,
+	SERIN_OTHER,
+	SERIN_UPGRADED, /* of HTTP/1, what another protocol took over: 101 */
+	SERIN_PROTOCOLS
+};
+
 /* Histograms, per target. Each is in nanoseconds. */
 enum serin_latency {
-	SERIN_PICKUP,		  /* start -> first read by the server; not measured yet */
+	SERIN_PICKUP,		  /* start -> first read by the server; from Linux 6.3 on */
 	SERIN_FIRST_BYTE,	  /* start -> first byte of the final response's status line */
 	SERIN_FIRST_CHUNK,	  /* start -> first body byte, any response that has a body */
 	SERIN_STREAM_FIRST_CHUNK, /* the same, streaming responses only */
@@ -52,13 +64,14 @@ enum serin_latency {
 
 /* What could not be counted. Each is itself counted, and shown as `losses`. */
 enum serin_loss {
-	SERIN_LOSS_GAP,		    /* a segment was missing or out of order outside a body: framing lost */
+	SERIN_LOSS_GAP,		    /* the server's TCP has bytes outside a body that were not seen in order */
 	SERIN_LOSS_CONTENDED,	    /* two CPUs held segments of one connection for too long */
 	SERIN_LOSS_PIPELINE,	    /* more requests in flight on a connection than the ring of start times holds */
 	SERIN_LOSS_AFTER_CLOSE,	    /* a request that arrived after the server had closed: never seen by it */
 	SERIN_LOSS_STORAGE,	    /* no memory for a socket's or a task's state */
 	SERIN_LOSS_UNREADABLE,	    /* a segment whose bytes or headers could not be read */
 	SERIN_LOSS_LISTENERS,	    /* a canary's listener found no free slot */
+	SERIN_LOSS_PROCESSES,	    /* a process of a target found no place in the list of those whose CPU is counted */
 	SERIN_LOSSES
 };
 
@@ -108,6 +121,12 @@ struct serin_tally {
 	__u64 bytes_in;			  /* TCP payload, each byte once */
 	__u64 bytes_out;
 	__u64 retransmits;		  /* segments sent again by the server's side */
+	__u64 retransmitted_bytes;
+	__u64 protocol[SERIN_PROTOCOLS];  /* connections by what they speak */
+	__u64 cut_short;		  /* responses that the server ended before their Content-Length */
+	__u64 unended;			  /* the same, chunked and without a last chunk */
+	__u64 unknown_client_abort;	  /* of outcome[SERIN_UNKNOWN], turns that the client broke off */
+	__u64 unknown_server_abort;
 	__u64 opened;			  /* connections accepted or adopted */
 	__u64 closed;
 	__u64 service_opened;		  /* of `opened`, those to the release's service address */
@@ -170,8 +189,8 @@ struct serin_stream {
  *
  * Two CPUs may hold segments of one connection, one in each direction. So `in`, `begun`, `head` and `start_ns` are
  * written by the ingress program only (one at a time, under `busy`), `out`, `answered` and what follows it by the
- * egress program only (the kernel serialises it), and `counted` and `turn_ns` by whoever wins an atomic exchange:
- * that is what makes every request count exactly once.
+ * egress program only (the kernel serialises it), and `counted`, `picked` and `turn_ns` by whoever wins an atomic
+ * exchange: that is what makes every request count exactly once.
  */
 struct serin_conn {
 	__u32 target;
@@ -179,11 +198,16 @@ struct serin_conn {
 	__u8 mode;	     /* enum serin_mode */
 	__u8 service;	     /* the client dialled the release's service address */
 	__u8 half_seen;	     /* an exchange was under way when we came: counted as unknown once */
+	__u8 protocol;	     /* enum serin_protocol, chosen once */
+	__u8 adrift;	     /* the client's side was lost in a header: until a request line with nothing in flight */
+	__u8 doubtful_reset; /* a RST came that TCP may not have taken */
+	__u8 pad;
 	__u32 busy;
 	__u32 closed;
 	__u32 begun;	     /* requests begun */
 	__u32 answered;	     /* responses complete */
 	__u32 counted;	     /* requests with an outcome */
+	__u32 picked;	     /* requests that the server has read from, at least their first byte */
 	__u32 body_sends;    /* sends of the current response that carried body bytes */
 	__u64 head;	     /* bit n % 64: request n has no response body whatever the headers say */
 	__u64 begin_ns;	     /* first byte of the current response */
@@ -192,8 +216,7 @@ struct serin_conn {
 	__u64 turn_ns;	     /* opaque: start of the turn not yet answered */
 	__u64 held_ns;	     /* end of a response that is sent, to a client that has sent its FIN */
 	__u32 held;	     /* its outcome + 1, until the client's ACK or RST says whether it still listened */
-	__u8 held_streaming;
-	__u8 pad[3];
+	__u32 held_streaming;
 	__u64 start_ns[SERIN_RING];
 	struct serin_stream in;
 	struct serin_stream out;
@@ -266,10 +289,10 @@ struct serin_member {
 _Static_assert((SERIN_OUTCOMES & (SERIN_OUTCOMES - 1)) == 0, "outcomes are indexed with a mask");
 #define SERIN_SIZE(type, size) _Static_assert(sizeof(type) == (size), #type " changed: raise SERIN_LAYOUT")
 SERIN_SIZE(struct serin_hist, 16 + 8 * SERIN_HIST_BUCKETS);
-SERIN_SIZE(struct serin_tally, 8 * (12 + SERIN_OUTCOMES));
+SERIN_SIZE(struct serin_tally, 8 * (17 + SERIN_OUTCOMES + SERIN_PROTOCOLS));
 SERIN_SIZE(struct serin_target_info, 176);
 SERIN_SIZE(struct serin_stream, 24 + 16 + 16 + SERIN_WINDOW + HTTP1_SLACK);
-SERIN_SIZE(struct serin_conn, 32 + 7 * 8 + 8 * SERIN_RING + 2 * sizeof(struct serin_stream));
+SERIN_SIZE(struct serin_conn, 40 + 7 * 8 + 8 * SERIN_RING + 2 * sizeof(struct serin_stream));
 SERIN_SIZE(struct serin_early, sizeof(struct serin_conn) + sizeof(struct serin_tally) + 8);
 SERIN_SIZE(struct serin_watch_key, 32);
 SERIN_SIZE(struct serin_watch, 8);

@@ -64,6 +64,7 @@ struct serin_snapshot {
 	uint64_t listen_drops[SERIN_TARGETS_MAX];
 	uint64_t steered[SERIN_RELEASES_MAX][SERIN_STEERED_KINDS];
 	uint64_t losses[SERIN_LOSSES];
+	bool pickup_measured; /* the kernel has the hook */
 };
 
 struct serin_consumption {
@@ -128,6 +129,7 @@ struct serin_decision {
 const char *serin_outcome_name(enum serin_outcome outcome);
 const char *serin_latency_name(enum serin_latency latency);
 const char *serin_loss_name(enum serin_loss loss);
+const char *serin_protocol_name(enum serin_protocol protocol);
 const char *serin_role_name(enum serin_role role);
 const char *serin_resource_name(enum serin_resource resource);
 const char *serin_steered_name(enum serin_steered kind);

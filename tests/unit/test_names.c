@@ -34,12 +34,19 @@ static void latencies_are_called_as_in_the_dump(void **state)
 	assert_string_equal(serin_latency_name(SERIN_RUN_QUEUE), "run_queue");
 }
 
+static void protocols_have_a_word_each(void **state)
+{
+	(void)state;
+	check_words(serin_protocol_name, SERIN_PROTOCOLS, "unseen", "http1", "http2", "tls", "other", "upgraded");
+	assert_string_equal(serin_protocol_name(SERIN_TLS), "tls");
+}
+
 static void losses_have_a_word_each(void **state)
 {
 	(void)state;
 	check_words(serin_loss_name, SERIN_LOSSES, "gap", "contended", "pipeline", "after_close", "storage", "unreadable",
-		    "listeners");
-	assert_string_equal(serin_loss_name(SERIN_LOSS_LISTENERS), "listeners");
+		    "listeners", "processes");
+	assert_string_equal(serin_loss_name(SERIN_LOSS_PROCESSES), "processes");
 }
 
 static void roles_are_none_stable_and_canary(void **state)
@@ -83,6 +90,7 @@ int main(void)
 		cmocka_unit_test(outcomes_are_called_as_in_their_table),
 		cmocka_unit_test(latencies_are_called_as_in_the_dump),
 		cmocka_unit_test(losses_have_a_word_each),
+		cmocka_unit_test(protocols_have_a_word_each),
 		cmocka_unit_test(roles_are_none_stable_and_canary),
 		cmocka_unit_test(resources_are_cpu_memory_and_network),
 		cmocka_unit_test(steered_connections_have_a_word_for_where_they_went_and_why),

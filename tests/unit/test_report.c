@@ -394,11 +394,21 @@ static void latency_is_shown_for_every_part_of_a_request(void **state)
 	check_has("latency_seconds", "pickup", "first_byte", "first_chunk", "gap", "duration", "stream_duration");
 }
 
-static void pickup_is_not_measured_and_so_null(void **state)
+/* Without the hook it is absent, not zero. */
+static void pickup_is_null_where_the_kernel_cannot_tell(void **state)
 {
 	(void)state;
+	snapshot.pickup_measured = false;
 	json = report_target(&shown_target);
 	check_null("latency_seconds.pickup");
+}
+
+static void pickup_is_shown_where_it_is_measured(void **state)
+{
+	(void)state;
+	snapshot.pickup_measured = true;
+	json = report_target(&shown_target);
+	check_has("latency_seconds.pickup", "count", "p50", "max");
 }
 
 static void the_run_queue_stands_apart_from_requests(void **state)
@@ -595,7 +605,8 @@ int main(void)
 		reporting(each_quantile_is_its_own),
 		reporting(latency_nobody_had_is_null),
 		reporting(latency_is_shown_for_every_part_of_a_request),
-		reporting(pickup_is_not_measured_and_so_null),
+		reporting(pickup_is_null_where_the_kernel_cannot_tell),
+		reporting(pickup_is_shown_where_it_is_measured),
 		reporting(the_run_queue_stands_apart_from_requests),
 		reporting(a_target_shows_its_totals),
 		reporting(a_close_seen_before_its_open_leaves_no_negative_count),

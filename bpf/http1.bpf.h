@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * HTTP/1: the bytes of a connection, read by http1.h, become requests with outcomes and times.
+ */
+#ifndef SERIN_HTTP1_BPF_H
+#define SERIN_HTTP1_BPF_H
+
+#include "segment.bpf.h"
+
+#define HEAD_BITS 64	/* requests in flight whose method is remembered */
+#define NAME_AHEAD 40	/* the longest header name that matters and a short value: read whole, they are a step */
+#define METHOD_PRI ('P' << 16 | 'R' << 8 | 'I') /* of HTTP/2's preface, as the framing keeps a method */
+
+/* ---- requests ---- */
+
+/* The framing of an HTTP/1 connection is lost: what is in flight cannot be known, the next request line can. */
+static __always_inline void lose_sync(struct serin_conn *conn, struct serin_tally *tally, enum serin_loss why)
+{
+	conn->mode = SERIN_MODE_LOST;
+	conn->half_seen = 1;
+	serin_lost(why, 1);
+	conn_end_pending(conn, tally, SERIN_UNKNOWN);
+}
+
+static __always_inline void request_begin(struct walk *w)
+{
+	struct serin_conn *conn = w->conn;
+	__u32 n = conn->begun;
+
+	if (conn->out.fin) { /* the server has closed and will not read it: the client has to send it again */
+		conn->mode = SERIN_MODE_TUNNEL;
+		serin_lost(SERIN_LOSS_AFTER_CLOSE, 1);
+		return;
+	}
+	if (n - conn->counted >= HEAD_BITS) {
+		lose_sync(conn, w->tally, SERIN_LOSS_PIPELINE);
+		return;
+	}
+	conn->start_ns[n % SERIN_RING] = w->now;
+	conn->head &= ~(1ULL << (n % HEAD_BITS));
+	__sync_fetch_and_add(&conn->begun, 1); /* a barrier too: the response may be read on another CPU */
+	serin_add(&w->tally->started, 1);
+	if (conn->service)
+		serin_add(&w->tally->service_requests, 1);
+}
+
+/* Not HTTP/1. The newest request becomes the first turn, the others are unknown. */
+static __always_inline void request_opaque(struct walk *w)
+{
+	__u32 pending = conn_take_pending(w->conn);
+	const struct http1 *http = &w->conn->in.http;
+
+	w->conn->mode = SERIN_MODE_OPAQUE;
+	conn_speaks(w->conn, w->tally, http->matched == 3 && http->left == METHOD_PRI ? SERIN_HTTP2 : SERIN_OTHER);
+	if (!pending)
+		return;
+	w->conn->turn_ns = w->now;
+	if (pending > 1)
+		serin_add(&w->tally->outcome[SERIN_UNKNOWN], pending - 1);
+}
+
+static __always_inline void request_events(struct walk *w, __u32 events)
+{
+	struct serin_conn *conn = w->conn;
+
+	if (events & HTTP1_BEGIN)
+		request_begin(w);
+	if (conn->mode != SERIN_MODE_HTTP1)
+		return;
+	if (events & HTTP1_HEADERS) {
+		conn_speaks(conn, w->tally, SERIN_HTTP1);
+		if (conn->in.http.flags & HTTP1_F_HEAD)
+			conn->head |= 1ULL << ((conn->begun - 1) % HEAD_BITS);
+		if (conn->in.http.flags & HTTP1_F_CONNECT)
+			events |= HTTP1_BROKEN;
+	}
+	if (events & HTTP1_BROKEN)
+		request_opaque(w);
+}
+
+/* ---- responses ---- */
+
+static __always_inline enum serin_outcome outcome_of(__u16 status)
+{
+	if (status >= 500)
+		return SERIN_SERVER_ERROR;
+	if (status == 408 || status == 429)
+		return SERIN_THROTTLED;
+	return status >= 400 ? SERIN_CLIENT_ERROR : SERIN_SUCCESS;
+}
+
+static __always_inline bool is_slow(struct serin_conn *conn, bool streaming, __u64 start, __u64 now)
+{
+	__u32 target = conn->target;
+	struct serin_target_info *info = bpf_map_lookup_elem(&serin_targets, &target);
+
+	if (!info)
+		return false;
+	if (streaming)
+		return info->slow_first_chunk_ns && conn->first_body_ns - start > info->slow_first_chunk_ns;
+	return info->slow_duration_ns && now - start > info->slow_duration_ns;
+}
+
+/* The outcome of request n, whose response ended at `end`. */
+static __always_inline void settle(struct serin_conn *conn, struct serin_tally *tally, __u32 n,
+				   enum serin_outcome outcome, bool streaming, __u64 end)
+{
+	__u64 start = request_start(conn, n);
+	__u32 index = outcome;
+
+	if (__sync_val_compare_and_swap(&conn->counted, n, n + 1) != n)
+		return; /* it was settled before: it had timed out */
+	asm volatile("" : "+r"(index)); /* the bound below stands next to the access, where every verifier sees it */
+	serin_add(&tally->outcome[index & (SERIN_OUTCOMES - 1)], 1);
+	if (!start)
+		return;
+	serin_time(conn->target, streaming ? SERIN_STREAM_DURATION : SERIN_DURATION, end - start);
+	if (outcome <= SERIN_CLIENT_ERROR && is_slow(conn, streaming, start, end))
+		serin_add(&tally->slow, 1);
+}
+
+static __always_inline void response_begin(struct walk *w)
+{
+	struct serin_conn *conn = w->conn;
+
+	/* Without a request it answers nothing (408 before an idle close): framed, but not counted. */
+	conn->begin_ns = conn->answered == conn->begun ? 0 : w->now;
+	conn->body_sends = 0;
+	conn->first_body_ns = 0;
+}
+
+static __always_inline void response_headers(struct walk *w)
+{
+	struct serin_conn *conn = w->conn;
+	__u64 start = request_start(conn, conn->answered);
+
+	if (!conn->begin_ns)
+		return;
+	if (start)
+		serin_time(conn->target, SERIN_FIRST_BYTE, conn->begin_ns - start);
+	else
+		serin_lost(SERIN_LOSS_PIPELINE, 1);
+}
+
+/* Body bytes of the current response. `now` is the same for all bytes of a send. */
+static __always_inline void response_data(struct walk *w)
+{
+	struct serin_conn *conn = w->conn;
+	__u8 flags = conn->out.http.flags;
+	__u64 start = request_start(conn, conn->answered);
+
+	if (!conn->begin_ns || !start || (conn->body_sends && conn->last_body_ns == w->now))
+		return;
+	if (!conn->body_sends) {
+		conn->first_body_ns = w->now;
+		serin_time(conn->target, SERIN_FIRST_CHUNK, w->now - start);
+		if (flags & HTTP1_F_EVENTS)
+			serin_time(conn->target, SERIN_STREAM_FIRST_CHUNK, w->now - start);
+	} else if (flags & (HTTP1_F_EVENTS | HTTP1_F_CHUNKED)) {
+		serin_time(conn->target, SERIN_GAP, w->now - conn->last_body_ns);
+		if (conn->body_sends == 1 && !(flags & HTTP1_F_EVENTS)) /* only now it is known to stream */
+			serin_time(conn->target, SERIN_STREAM_FIRST_CHUNK, conn->first_body_ns - start);
+	}
+	conn->body_sends++;
+	conn->last_body_ns = w->now;
+}
+
+/* The last byte of a response has been sent. */
+static __always_inline void response_end(struct serin_conn *conn, struct serin_tally *tally, __u64 now)
+{
+	__u8 flags = conn->out.http.flags;
+	bool streaming = flags & HTTP1_F_EVENTS || (flags & HTTP1_F_CHUNKED && conn->body_sends > 1);
+	enum serin_outcome outcome = outcome_of(conn->out.http.status);
+	__u32 n = conn->answered;
+
+	if (!conn->begin_ns)
+		return;
+	conn->answered = n + 1;
+	if (conn->in.fin && n + 1 == conn->begun) { /* gone, or only done with asking? Its ACK or RST will tell. */
+		conn->held_ns = now;
+		conn->held_streaming = streaming;
+		__sync_lock_test_and_set(&conn->held, outcome + 1);
+		return;
+	}
+	settle(conn, tally, n, outcome, streaming, now);
+}
+
+/* What the server sends is not HTTP/1: nothing that was asked can be judged. */
+static __always_inline void response_opaque(struct walk *w)
+{
+	struct serin_conn *conn = w->conn;
+	__u64 start = request_start(conn, conn->answered);
+
+	conn->mode = SERIN_MODE_OPAQUE;
+	conn_speaks(conn, w->tally, SERIN_OTHER);
+	if (conn->answered != conn->begun && start)
+		serin_time(conn->target, SERIN_TURN, w->now - start);
+	conn_end_pending(conn, w->tally, SERIN_UNKNOWN);
+}
+
+static __always_inline void response_events(struct walk *w, __u32 events)
+{
+	struct serin_conn *conn = w->conn;
+
+	if (events & HTTP1_BEGIN)
+		response_begin(w);
+	if (events & HTTP1_HEADERS)
+		response_headers(w);
+	if (events & HTTP1_DATA)
+		response_data(w);
+	if (events & HTTP1_END)
+		response_end(conn, w->tally, w->now);
+	if (events & HTTP1_SWITCHED) {
+		conn->mode = SERIN_MODE_TUNNEL;
+		serin_add(&w->tally->protocol[SERIN_UPGRADED], 1);
+	}
+	if (events & HTTP1_BROKEN)
+		response_opaque(w);
+}
+
+/* ---- bytes ---- */
+
+/* Looks at the next bytes of the segment. The window is the connection's own memory, not the CPU's: egress runs in
+ * process context too, where another program of ours may interrupt it. */
+static __always_inline bool refill(struct walk *w, struct serin_stream *s)
+{
+	__u32 last = s->end - s->at - 1, n;
+
+	if (last >= SERIN_WINDOW)
+		last = SERIN_WINDOW - 1;
+	asm volatile("" : "+r"(last)); /* keeps the compiler from proving the next line idle */
+	n = (last & (SERIN_WINDOW - 1)) + 1; /* 1 to SERIN_WINDOW, in a form that verifiers before 6.3 follow */
+	if (bpf_skb_load_bytes(w->skb, s->at, s->window, n)) {
+		serin_lost(SERIN_LOSS_UNREADABLE, 1);
+		return false;
+	}
+	s->window_at = s->at;
+	s->window_bytes = n;
+	return true;
+}
+
+/* Has the window come to its end, or so near that a header name would be cut, with more to see? */
+static __always_inline bool needs_refill(const struct serin_stream *s)
+{
+	__u32 used = s->at - s->window_at, left = s->window_bytes - used;
+
+	return used >= s->window_bytes || (left < NAME_AHEAD && s->end - s->at > left);
+}
+
+static __always_inline long walk_step(struct walk *w, enum direction dir)
+{
+	struct serin_conn *conn = w->conn;
+	struct serin_stream *s = dir == IN ? &conn->in : &conn->out;
+	__u32 events = 0, ahead, off;
+
+	if (s->at >= s->end || conn->mode != SERIN_MODE_HTTP1)
+		return 1;
+	ahead = http1_body_ahead(&s->http, s->end - s->at);
+	if (ahead) {
+		http1_pass_body(&s->http, ahead, &events);
+		s->at += ahead;
+	} else {
+		if (needs_refill(s) && !refill(w, s)) {
+			lose_sync(conn, w->tally, SERIN_LOSS_UNREADABLE);
+			return 1;
+		}
+		off = s->at - s->window_at;
+		if (off >= SERIN_WINDOW)
+			return 1;
+		s->at += http1_frame(&s->http, dir == IN ? HTTP1_REQUEST : HTTP1_RESPONSE,
+				     (conn->head >> (conn->answered % HEAD_BITS)) & 1, s->window + off,
+				     s->window_bytes - off, &events);
+	}
+	if (!events)
+		return 0;
+	if (dir == IN)
+		request_events(w, events);
+	else
+		response_events(w, events);
+	return 0;
+}
+
+static long walk_request(__u32 index, void *w)
+{
+	return walk_step(w, IN);
+}
+
+static long walk_response(__u32 index, void *w)
+{
+	return walk_step(w, OUT);
+}
+
+static __always_inline void walk_http1(struct walk *w, enum direction dir)
+{
+	struct serin_stream *s = stream_of(w->conn, dir);
+
+	/* A step may consume nothing once, so twice the bytes is enough. */
+	if (dir == IN)
+		bpf_loop(2 * (s->end - s->at), walk_request, w, 0);
+	else
+		bpf_loop(2 * (s->end - s->at), walk_response, w, 0);
+}
+
+static __always_inline bool is_request_line(__u32 word)
+{
+	switch (word) {
+	case 'G' | 'E' << 8 | 'T' << 16 | ' ' << 24:
+	case 'P' | 'O' << 8 | 'S' << 16 | 'T' << 24:
+	case 'H' | 'E' << 8 | 'A' << 16 | 'D' << 24:
+	case 'P' | 'U' << 8 | 'T' << 16 | ' ' << 24:
+	case 'P' | 'A' << 8 | 'T' << 16 | 'C' << 24:
+	case 'D' | 'E' << 8 | 'L' << 16 | 'E' << 24:
+	case 'O' | 'P' << 8 | 'T' << 16 | 'I' << 24:
+		return true;
+	}
+	return false;
+}
+
+/* Does the segment start with a request line? Where the place is lost, that is one to begin at. */
+static __always_inline bool begins_request(struct walk *w)
+{
+	const struct serin_stream *s = &w->conn->in;
+	__u32 word = 0;
+
+	return s->end - s->at >= sizeof(word) && !bpf_skb_load_bytes(w->skb, s->at, &word, sizeof(word)) &&
+	       is_request_line(word);
+}
+
+/* We came in the middle, or bytes of a response were missed. */
+static __always_inline void walk_lost(struct walk *w, enum direction dir)
+{
+	struct serin_conn *conn = w->conn;
+
+	if (dir == IN && begins_request(w)) {
+		__builtin_memset(&conn->in.http, 0, sizeof(conn->in.http));
+		__builtin_memset(&conn->out.http, 0, sizeof(conn->out.http));
+		conn->answered = conn->begun;
+		conn->picked = conn->begun;
+		conn->adrift = 0;
+		conn->mode = SERIN_MODE_HTTP1;
+		walk_http1(w, dir);
+		return;
+	}
+	if (conn->half_seen)
+		return;
+	conn->half_seen = 1;
+	serin_add(&w->tally->started, 1);
+	serin_add(&w->tally->outcome[SERIN_UNKNOWN], 1);
+}
+
+/* The client's bytes went on unseen in the middle of a header. What was begun is settled by its response, which is
+ * framed without them; the next request is recognised once nothing is in flight. */
+static __always_inline bool is_adrift(struct walk *w)
+{
+	struct serin_conn *conn = w->conn;
+
+	if (conn->answered != conn->begun || !begins_request(w))
+		return true;
+	__builtin_memset(&conn->in.http, 0, sizeof(conn->in.http));
+	conn->adrift = 0;
+	return false;
+}
+
+/* ---- the seat ---- */
+
+/* New bytes of one direction: those between `at` and `end` of its stream. */
+static __always_inline void http1_bytes(struct walk *w, enum direction dir)
+{
+	if (w->conn->mode == SERIN_MODE_LOST)
+		walk_lost(w, dir);
+	else if (dir == OUT || !w->conn->adrift || !is_adrift(w))
+		walk_http1(w, dir);
+}
+
+/* `n` bytes of one direction passed without being seen in order. */
+static __always_inline void http1_missed(struct walk *w, enum direction dir, __u32 n)
+{
+	struct serin_conn *conn = w->conn;
+	struct serin_stream *s = stream_of(conn, dir);
+	__u32 events = 0;
+
+	if (conn->mode == SERIN_MODE_LOST || (dir == IN && conn->adrift))
+		return;
+	if (http1_body_ahead(&s->http, n) == n && (dir == IN || s->http.state == HTTP1_UNTIL_CLOSE || s->http.left > n)) {
+		http1_pass_body(&s->http, n, &events);
+	} else if (dir == IN) {
+		conn->adrift = 1;
+		serin_lost(SERIN_LOSS_GAP, 1);
+	} else {
+		lose_sync(conn, w->tally, SERIN_LOSS_GAP);
+	}
+}
+
+/* The server has closed in order. */
+static __always_inline void http1_server_closed(struct walk *w)
+{
+	struct serin_conn *conn = w->conn;
+
+	conn_note_cut(conn, w->tally);
+	if (conn->mode == SERIN_MODE_HTTP1 && http1_eof(&conn->out.http) & HTTP1_END)
+		response_end(conn, w->tally, w->now);
+}
+
+#endif

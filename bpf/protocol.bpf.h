@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The seats of the protocols. A connection's is chosen once, by its first bytes, and is asked three things from then on:
+ *
+ *   bytes          new bytes of one direction lie between `at` and `end` of its stream
+ *   missed         n bytes of one direction passed without being seen in order
+ *   server_closed  the server has closed in order
+ *
+ * To frame another protocol: a mode in abi.h, a line in speaks(), a case in each of the three. What its framing needs to
+ * remember goes into struct serin_stream, beside `http`.
+ */
+#ifndef SERIN_PROTOCOL_BPF_H
+#define SERIN_PROTOCOL_BPF_H
+
+#include "http1.bpf.h"
+#include "opaque.bpf.h"
+
+#define TLS_HANDSHAKE 0x16
+#define TLS_MAJOR 3
+
+/* By the first bytes of the client, at most four. Too few of HTTP/2's preface are left to the framing of HTTP/1, which
+ * meets the rest of it. */
+static __always_inline enum serin_protocol recognise(const __u8 *head, __u32 n)
+{
+	if (head[0] == TLS_HANDSHAKE && (n < 2 || head[1] == TLS_MAJOR))
+		return SERIN_TLS;
+	if ((head[0] < 'A' || head[0] > 'Z') && head[0] != '\r' && head[0] != '\n')
+		return SERIN_OTHER;
+	if (head[0] != 'P' || (n >= 3 && head[1] != 'R'))
+		return SERIN_HTTP1;
+	return n >= 3 && head[2] == 'I' ? SERIN_HTTP2 : SERIN_PROTOCOL_UNSEEN; /* PROPFIND, or not yet known */
+}
+
+static __always_inline void choose(struct walk *w)
+{
+	struct serin_conn *conn = w->conn;
+	__u32 n = conn->in.end - conn->in.at;
+	enum serin_protocol protocol;
+	__u8 head[4] = {};
+
+	if (n >= sizeof(head) ? bpf_skb_load_bytes(w->skb, conn->in.at, head, sizeof(head))
+			      : bpf_skb_load_bytes(w->skb, conn->in.at, head, 1))
+		return;
+	protocol = recognise(head, n >= sizeof(head) ? sizeof(head) : 1);
+	if (protocol == SERIN_PROTOCOL_UNSEEN)
+		return;
+	conn_speaks(conn, w->tally, protocol);
+	if (protocol != SERIN_HTTP1)
+		conn->mode = SERIN_MODE_OPAQUE;
+}
+
+static __always_inline void protocol_bytes(struct walk *w, enum direction dir)
+{
+	struct serin_conn *conn = w->conn;
+
+	if (dir == IN && conn->protocol == SERIN_PROTOCOL_UNSEEN && conn->mode == SERIN_MODE_HTTP1)
+		choose(w);
+	switch (conn->mode) {
+	case SERIN_MODE_HTTP1:
+	case SERIN_MODE_LOST:
+		http1_bytes(w, dir);
+		break;
+	case SERIN_MODE_OPAQUE:
+		opaque_bytes(w, dir);
+		break;
+	}
+}
+
+static __always_inline void protocol_missed(struct walk *w, enum direction dir, __u32 n)
+{
+	if (w->conn->mode == SERIN_MODE_HTTP1 || w->conn->mode == SERIN_MODE_LOST)
+		http1_missed(w, dir, n);
+}
+
+static __always_inline void protocol_server_closed(struct walk *w)
+{
+	if (w->conn->mode == SERIN_MODE_HTTP1)
+		http1_server_closed(w);
+}
+
+#endif
