@@ -8,6 +8,43 @@
 
 #include "maps.bpf.h"
 
+#define HEAD_BITS 64 /* requests in flight whose method is remembered */
+
+/* ---- requests in flight ---- */
+
+/* Request n begins now. Its HEAD bit comes later, when its header has been read. */
+static __always_inline void ask(struct serin_conn *conn, __u32 n, __u64 now)
+{
+	conn->asked[n % SERIN_RING] = (now & SERIN_ASKED_NS) | (__u64)(n & SERIN_ASKED_NUMBER) << SERIN_ASKED_NUMBER_SHIFT;
+}
+
+/* What is known of request n: bits SERIN_ASKED_*. 0: it has not begun, or so many have begun since that its
+ * place was needed. */
+static __always_inline __u64 asked(struct serin_conn *conn, __u32 n)
+{
+	__u64 word = *(volatile __u64 *)&conn->asked[n % SERIN_RING];
+
+	return (word & SERIN_ASKED_NS) && ((word >> SERIN_ASKED_NUMBER_SHIFT ^ n) & SERIN_ASKED_NUMBER) == 0 ? word : 0;
+}
+
+/* The start of request n. 0: not remembered, or not begun. */
+static __always_inline __u64 request_start(struct serin_conn *conn, __u32 n)
+{
+	return asked(conn, n) & SERIN_ASKED_NS;
+}
+
+static __always_inline bool has_begun(struct serin_conn *conn, __u32 n)
+{
+	return asked(conn, n) || (__s32)(*(volatile __u32 *)&conn->begun - n) > 0;
+}
+
+static __always_inline bool is_head(struct serin_conn *conn, __u32 n)
+{
+	__u64 word = asked(conn, n);
+
+	return word ? word & SERIN_ASKED_HEAD : conn->head >> (n % HEAD_BITS) & 1;
+}
+
 /* Takes all requests that have no outcome yet: the caller tallies as many as are returned. */
 static __always_inline __u32 conn_take_pending(struct serin_conn *conn)
 {
@@ -15,7 +52,7 @@ static __always_inline __u32 conn_take_pending(struct serin_conn *conn)
 	for (int i = 0; i < 2; i++) {
 		__u32 counted = *(volatile __u32 *)&conn->counted, begun = *(volatile __u32 *)&conn->begun;
 
-		if (counted == begun)
+		if ((__s32)(begun - counted) <= 0)
 			return 0;
 		if (__sync_val_compare_and_swap(&conn->counted, counted, begun) == counted)
 			return begun - counted;
@@ -58,18 +95,12 @@ static __always_inline void conn_note_cut(struct serin_conn *conn, struct serin_
 {
 	__u8 state = conn->out.http.state;
 
-	if (conn->in.fin || !conn->begin_ns || conn->mode != SERIN_MODE_HTTP1)
+	if (conn->client_fin || !conn->begin_ns || conn->mode != SERIN_MODE_HTTP1)
 		return;
 	if (state == HTTP1_BODY)
 		serin_add(&tally->cut_short, 1);
 	else if (state >= HTTP1_CHUNK_SIZE && state <= HTTP1_TRAILER_BLANK)
 		serin_add(&tally->unended, 1);
-}
-
-/* The start of request n. 0: not remembered, more than the ring holds were in flight. */
-static __always_inline __u64 request_start(struct serin_conn *conn, __u32 n)
-{
-	return conn->begun - n > SERIN_RING ? 0 : conn->start_ns[n % SERIN_RING];
 }
 
 /* ns without a byte from the server after which a request has timed out. */
@@ -95,13 +126,13 @@ static __always_inline void conn_expire(struct serin_conn *conn, struct serin_ta
 	__u32 n = conn->counted;
 	__u64 since;
 
-	if (n == conn->begun || conn->held || conn->mode != SERIN_MODE_HTTP1)
+	if ((__s32)(conn->begun - n) <= 0 || conn->held || conn->mode != SERIN_MODE_HTTP1)
 		return;
 	since = conn_silent_since(conn, n);
 	if (!since || now < since || now - since < serin_deadline_ns)
 		return;
 	if (__sync_val_compare_and_swap(&conn->counted, n, n + 1) == n)
-		serin_add(&tally->outcome[conn->in.fin ? SERIN_CLIENT_ABORT : SERIN_TIMEOUT], 1);
+		serin_add(&tally->outcome[conn->client_fin ? SERIN_CLIENT_ABORT : SERIN_TIMEOUT], 1);
 }
 
 static __always_inline void conn_closed(struct serin_conn *conn, struct serin_tally *tally)

@@ -7,14 +7,13 @@
 
 #include "segment.bpf.h"
 
-#define HEAD_BITS 64	/* requests in flight whose method is remembered */
 #define NAME_AHEAD 40	/* the longest header name that matters and a short value: read whole, they are a step */
 #define METHOD_PRI ('P' << 16 | 'R' << 8 | 'I') /* of HTTP/2's preface, as the framing keeps a method */
 
 /* ---- requests ---- */
 
 /* The framing of an HTTP/1 connection is lost: what is in flight cannot be known, the next request line can. */
-static __always_inline void lose_sync(struct serin_conn *conn, struct serin_tally *tally, enum serin_loss why)
+static __noinline void lose_sync(struct serin_conn *conn, struct serin_tally *tally, enum serin_loss why)
 {
 	conn->mode = SERIN_MODE_LOST;
 	conn->half_seen = 1;
@@ -22,30 +21,39 @@ static __always_inline void lose_sync(struct serin_conn *conn, struct serin_tall
 	conn_end_pending(conn, tally, SERIN_UNKNOWN);
 }
 
+/* `counted` is on the server's side's cache line: it is looked at again only when it may be too long ago. */
+static __always_inline bool too_many_in_flight(struct serin_conn *conn)
+{
+	if (conn->begun - conn->counted_seen < HEAD_BITS)
+		return false;
+	conn->counted_seen = *(volatile __u32 *)&conn->counted;
+	return conn->begun - conn->counted_seen >= HEAD_BITS;
+}
+
 static __always_inline void request_begin(struct walk *w)
 {
 	struct serin_conn *conn = w->conn;
 	__u32 n = conn->begun;
 
-	if (conn->out.fin) { /* the server has closed and will not read it: the client has to send it again */
+	if (conn->server_fin) { /* the server has closed and will not read it: the client has to send it again */
 		conn->mode = SERIN_MODE_TUNNEL;
 		serin_lost(SERIN_LOSS_AFTER_CLOSE, 1);
 		return;
 	}
-	if (n - conn->counted >= HEAD_BITS) {
+	if (too_many_in_flight(conn)) {
 		lose_sync(conn, w->tally, SERIN_LOSS_PIPELINE);
 		return;
 	}
-	conn->start_ns[n % SERIN_RING] = w->now;
 	conn->head &= ~(1ULL << (n % HEAD_BITS));
-	__sync_fetch_and_add(&conn->begun, 1); /* a barrier too: the response may be read on another CPU */
-	serin_add(&w->tally->started, 1);
+	ask(conn, n, w->now);
+	conn->begun = n + 1; /* unlock() is the barrier: the response may be read on another CPU */
+	w->tally->started++;
 	if (conn->service)
-		serin_add(&w->tally->service_requests, 1);
+		w->tally->service_requests++;
 }
 
 /* Not HTTP/1. The newest request becomes the first turn, the others are unknown. */
-static __always_inline void request_opaque(struct walk *w)
+static __noinline void request_opaque(struct walk *w)
 {
 	__u32 pending = conn_take_pending(w->conn);
 	const struct http1 *http = &w->conn->in.http;
@@ -69,8 +77,10 @@ static __always_inline void request_events(struct walk *w, __u32 events)
 		return;
 	if (events & HTTP1_HEADERS) {
 		conn_speaks(conn, w->tally, SERIN_HTTP1);
-		if (conn->in.http.flags & HTTP1_F_HEAD)
+		if (conn->in.http.flags & HTTP1_F_HEAD) {
 			conn->head |= 1ULL << ((conn->begun - 1) % HEAD_BITS);
+			conn->asked[(conn->begun - 1) % SERIN_RING] |= SERIN_ASKED_HEAD;
+		}
 		if (conn->in.http.flags & HTTP1_F_CONNECT)
 			events |= HTTP1_BROKEN;
 	}
@@ -101,22 +111,24 @@ static __always_inline bool is_slow(struct serin_conn *conn, bool streaming, __u
 	return info->slow_duration_ns && now - start > info->slow_duration_ns;
 }
 
-/* The outcome of request n, whose response ended at `end`. */
-static __always_inline void settle(struct serin_conn *conn, struct serin_tally *tally, __u32 n,
-				   enum serin_outcome outcome, bool streaming, __u64 end)
+/* The outcome of request n, whose response ended at `end` and is timed in histogram `kind`. Whether it had none yet: it may
+ * have timed out. */
+static __always_inline bool settle(struct serin_conn *conn, struct serin_tally *tally, __u32 n,
+				   enum serin_outcome outcome, enum serin_latency kind, __u64 end)
 {
 	__u64 start = request_start(conn, n);
 	__u32 index = outcome;
 
 	if (__sync_val_compare_and_swap(&conn->counted, n, n + 1) != n)
-		return; /* it was settled before: it had timed out */
+		return false;
 	asm volatile("" : "+r"(index)); /* the bound below stands next to the access, where every verifier sees it */
 	serin_add(&tally->outcome[index & (SERIN_OUTCOMES - 1)], 1);
 	if (!start)
-		return;
-	serin_time(conn->target, streaming ? SERIN_STREAM_DURATION : SERIN_DURATION, end - start);
-	if (outcome <= SERIN_CLIENT_ERROR && is_slow(conn, streaming, start, end))
+		return true;
+	serin_time(conn->target, kind, end - start);
+	if (outcome <= SERIN_CLIENT_ERROR && is_slow(conn, kind == SERIN_STREAM_DURATION, start, end))
 		serin_add(&tally->slow, 1);
+	return true;
 }
 
 static __always_inline void response_begin(struct walk *w)
@@ -124,38 +136,81 @@ static __always_inline void response_begin(struct walk *w)
 	struct serin_conn *conn = w->conn;
 
 	/* Without a request it answers nothing (408 before an idle close): framed, but not counted. */
-	conn->begin_ns = conn->answered == conn->begun ? 0 : w->now;
+	conn->begin_ns = has_begun(conn, conn->answered) ? w->now : 0;
 	conn->body_sends = 0;
 	conn->first_body_ns = 0;
+	conn->untimed = 0;
+}
+
+/* The first read after the start of a request, of those that are remembered. 0: none. A pipelined request may have been
+ * read together with the one before it. */
+static __always_inline __u64 picked_up(struct serin_conn *conn, __u64 start)
+{
+	if (conn->reads_before.first_ns > start)
+		return conn->reads_before.first_ns;
+	if (conn->reads_before.last_ns > start)
+		return conn->reads_before.last_ns;
+	if (conn->reads.first_ns > start)
+		return conn->reads.first_ns;
+	return conn->reads.last_ns > start ? conn->reads.last_ns : 0;
 }
 
 static __always_inline void response_headers(struct walk *w)
 {
 	struct serin_conn *conn = w->conn;
-	__u64 start = request_start(conn, conn->answered);
+	__u64 start = request_start(conn, conn->answered), read;
 
 	if (!conn->begin_ns)
 		return;
-	if (start)
-		serin_time(conn->target, SERIN_FIRST_BYTE, conn->begin_ns - start);
-	else
+	if (!start) {
 		serin_lost(SERIN_LOSS_PIPELINE, 1);
+		return;
+	}
+	conn->untimed |= SERIN_UNTIMED_FIRST_BYTE;
+	read = picked_up(conn, start);
+	if (read)
+		serin_time(conn->target, SERIN_PICKUP, read - start);
+}
+
+/* The server reads on, for the next request. */
+static __always_inline void forget_reads(struct serin_conn *conn)
+{
+	if (!conn->reads.first_ns)
+		return;
+	conn->reads_before = conn->reads;
+	conn->reads.first_ns = 0;
+}
+
+/* Times what of the response to request n waits for it: for the end of the segment, with which the response may end. */
+static __noinline void time_first(struct serin_conn *conn, __u32 n)
+{
+	__u64 start = request_start(conn, n);
+
+	if (conn->untimed & SERIN_UNTIMED_FIRST_BYTE)
+		serin_time(conn->target, SERIN_FIRST_BYTE, conn->begin_ns - start);
+	if (conn->untimed & SERIN_UNTIMED_FIRST_CHUNK) {
+		serin_time(conn->target, SERIN_FIRST_CHUNK, conn->first_body_ns - start);
+		if (conn->out.http.flags & HTTP1_F_EVENTS)
+			serin_time(conn->target, SERIN_STREAM_FIRST_CHUNK, conn->first_body_ns - start);
+	}
+	conn->untimed = 0;
 }
 
 /* Body bytes of the current response. `now` is the same for all bytes of a send. */
-static __always_inline void response_data(struct walk *w)
+static __noinline void response_data(struct walk *w)
 {
 	struct serin_conn *conn = w->conn;
 	__u8 flags = conn->out.http.flags;
-	__u64 start = request_start(conn, conn->answered);
+	__u64 start;
 
-	if (!conn->begin_ns || !start || (conn->body_sends && conn->last_body_ns == w->now))
+	if (!conn->begin_ns || (conn->body_sends && conn->last_body_ns == w->now))
+		return;
+	start = request_start(conn, conn->answered);
+	if (!start)
 		return;
 	if (!conn->body_sends) {
 		conn->first_body_ns = w->now;
-		serin_time(conn->target, SERIN_FIRST_CHUNK, w->now - start);
-		if (flags & HTTP1_F_EVENTS)
-			serin_time(conn->target, SERIN_STREAM_FIRST_CHUNK, w->now - start);
+		conn->untimed |= SERIN_UNTIMED_FIRST_CHUNK;
 	} else if (flags & (HTTP1_F_EVENTS | HTTP1_F_CHUNKED)) {
 		serin_time(conn->target, SERIN_GAP, w->now - conn->last_body_ns);
 		if (conn->body_sends == 1 && !(flags & HTTP1_F_EVENTS)) /* only now it is known to stream */
@@ -165,35 +220,54 @@ static __always_inline void response_data(struct walk *w)
 	conn->last_body_ns = w->now;
 }
 
+/* Which histograms a complete response goes into. */
+static __always_inline enum serin_latency response_kind(struct serin_conn *conn, bool streaming, __u64 end)
+{
+	if (streaming)
+		return SERIN_STREAM_DURATION;
+	if (!(conn->untimed & SERIN_UNTIMED_FIRST_BYTE) || conn->begin_ns != end)
+		return SERIN_DURATION;
+	return conn->untimed & SERIN_UNTIMED_FIRST_CHUNK ? SERIN_AT_ONCE : SERIN_AT_ONCE_BODILESS;
+}
+
 /* The last byte of a response has been sent. */
 static __always_inline void response_end(struct serin_conn *conn, struct serin_tally *tally, __u64 now)
 {
 	__u8 flags = conn->out.http.flags;
 	bool streaming = flags & HTTP1_F_EVENTS || (flags & HTTP1_F_CHUNKED && conn->body_sends > 1);
 	enum serin_outcome outcome = outcome_of(conn->out.http.status);
+	enum serin_latency kind;
 	__u32 n = conn->answered;
 
+	forget_reads(conn);
 	if (!conn->begin_ns)
 		return;
-	conn->answered = n + 1;
-	if (conn->in.fin && n + 1 == conn->begun) { /* gone, or only done with asking? Its ACK or RST will tell. */
+	/* Gone, or only done with asking? Its ACK or RST will tell. */
+	if (conn->client_fin && !has_begun(conn, n + 1)) {
+		time_first(conn, n);
+		conn->answered = n + 1;
 		conn->held_ns = now;
 		conn->held_streaming = streaming;
 		__sync_lock_test_and_set(&conn->held, outcome + 1);
 		return;
 	}
-	settle(conn, tally, n, outcome, streaming, now);
+	kind = response_kind(conn, streaming, now);
+	conn->answered = n + 1;
+	if (!settle(conn, tally, n, outcome, kind, now) || kind < SERIN_AT_ONCE)
+		time_first(conn, n);
+	conn->untimed = 0;
 }
 
 /* What the server sends is not HTTP/1: nothing that was asked can be judged. */
-static __always_inline void response_opaque(struct walk *w)
+static __noinline void response_opaque(struct walk *w)
 {
 	struct serin_conn *conn = w->conn;
 	__u64 start = request_start(conn, conn->answered);
 
 	conn->mode = SERIN_MODE_OPAQUE;
 	conn_speaks(conn, w->tally, SERIN_OTHER);
-	if (conn->answered != conn->begun && start)
+	conn->untimed = 0;
+	if (start)
 		serin_time(conn->target, SERIN_TURN, w->now - start);
 	conn_end_pending(conn, w->tally, SERIN_UNKNOWN);
 }
@@ -222,7 +296,7 @@ static __always_inline void response_events(struct walk *w, __u32 events)
 
 /* Looks at the next bytes of the segment. The window is the connection's own memory, not the CPU's: egress runs in
  * process context too, where another program of ours may interrupt it. */
-static __always_inline bool refill(struct walk *w, struct serin_stream *s)
+static __always_inline bool refill(struct walk *w, struct serin_stream *s, __u8 *window)
 {
 	__u32 last = s->end - s->at - 1, n;
 
@@ -230,7 +304,7 @@ static __always_inline bool refill(struct walk *w, struct serin_stream *s)
 		last = SERIN_WINDOW - 1;
 	asm volatile("" : "+r"(last)); /* keeps the compiler from proving the next line idle */
 	n = (last & (SERIN_WINDOW - 1)) + 1; /* 1 to SERIN_WINDOW, in a form that verifiers before 6.3 follow */
-	if (bpf_skb_load_bytes(w->skb, s->at, s->window, n)) {
+	if (bpf_skb_load_bytes(w->skb, s->at, window, n)) {
 		serin_lost(SERIN_LOSS_UNREADABLE, 1);
 		return false;
 	}
@@ -251,6 +325,7 @@ static __always_inline long walk_step(struct walk *w, enum direction dir)
 {
 	struct serin_conn *conn = w->conn;
 	struct serin_stream *s = dir == IN ? &conn->in : &conn->out;
+	__u8 *window = dir == IN ? conn->in_window : conn->out_window;
 	__u32 events = 0, ahead, off;
 
 	if (s->at >= s->end || conn->mode != SERIN_MODE_HTTP1)
@@ -260,7 +335,7 @@ static __always_inline long walk_step(struct walk *w, enum direction dir)
 		http1_pass_body(&s->http, ahead, &events);
 		s->at += ahead;
 	} else {
-		if (needs_refill(s) && !refill(w, s)) {
+		if (needs_refill(s) && !refill(w, s, window)) {
 			lose_sync(conn, w->tally, SERIN_LOSS_UNREADABLE);
 			return 1;
 		}
@@ -268,8 +343,8 @@ static __always_inline long walk_step(struct walk *w, enum direction dir)
 		if (off >= SERIN_WINDOW)
 			return 1;
 		s->at += http1_frame(&s->http, dir == IN ? HTTP1_REQUEST : HTTP1_RESPONSE,
-				     (conn->head >> (conn->answered % HEAD_BITS)) & 1, s->window + off,
-				     s->window_bytes - off, &events);
+				     dir == OUT && is_head(conn, conn->answered), window + off, s->window_bytes - off,
+				     &events);
 	}
 	if (!events)
 		return 0;
@@ -299,6 +374,8 @@ static __always_inline void walk_http1(struct walk *w, enum direction dir)
 		bpf_loop(2 * (s->end - s->at), walk_request, w, 0);
 	else
 		bpf_loop(2 * (s->end - s->at), walk_response, w, 0);
+	if (dir == OUT && w->conn->untimed)
+		time_first(w->conn, w->conn->answered);
 }
 
 static __always_inline bool is_request_line(__u32 word)
@@ -327,7 +404,7 @@ static __always_inline bool begins_request(struct walk *w)
 }
 
 /* We came in the middle, or bytes of a response were missed. */
-static __always_inline void walk_lost(struct walk *w, enum direction dir)
+static __noinline void walk_lost(struct walk *w, enum direction dir)
 {
 	struct serin_conn *conn = w->conn;
 
@@ -335,7 +412,6 @@ static __always_inline void walk_lost(struct walk *w, enum direction dir)
 		__builtin_memset(&conn->in.http, 0, sizeof(conn->in.http));
 		__builtin_memset(&conn->out.http, 0, sizeof(conn->out.http));
 		conn->answered = conn->begun;
-		conn->picked = conn->begun;
 		conn->adrift = 0;
 		conn->mode = SERIN_MODE_HTTP1;
 		walk_http1(w, dir);
@@ -350,7 +426,7 @@ static __always_inline void walk_lost(struct walk *w, enum direction dir)
 
 /* The client's bytes went on unseen in the middle of a header. What was begun is settled by its response, which is
  * framed without them; the next request is recognised once nothing is in flight. */
-static __always_inline bool is_adrift(struct walk *w)
+static __noinline bool is_adrift(struct walk *w)
 {
 	struct serin_conn *conn = w->conn;
 

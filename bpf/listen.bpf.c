@@ -122,8 +122,8 @@ static __always_inline void take_early(struct serin_conn *conn)
 	conn->counted = early->conn.counted;
 	conn->head = early->conn.head;
 	conn->turn_ns = early->conn.turn_ns;
-	__builtin_memcpy(conn->start_ns, early->conn.start_ns, sizeof(conn->start_ns));
-	__builtin_memcpy(&conn->in, &early->conn.in, offsetof(struct serin_stream, window));
+	__builtin_memcpy(conn->asked, early->conn.asked, sizeof(conn->asked));
+	conn->in = early->conn.in;
 	serin_add(&tally->started, early->tally.started);
 	serin_add(&tally->bytes_in, early->tally.bytes_in);
 	serin_add(&tally->outcome[SERIN_UNKNOWN], early->tally.outcome[SERIN_UNKNOWN]);
@@ -167,8 +167,8 @@ static __always_inline void connection_ended(struct bpf_sock_ops *ops, struct bp
 	conn_expire(conn, tally, bpf_ktime_get_ns());
 	/* A server that closes with unread data (or is killed so) gets here before its RST is sent. Retransmissions
 	 * without an answer mean that the client is gone instead. */
-	client_gone = conn->in.fin || conn->doubtful_reset || ops->retrans_out;
-	if (!client_gone && !conn->out.fin)
+	client_gone = conn->client_fin || conn->doubtful_reset || ops->retrans_out;
+	if (!client_gone && !conn->server_fin)
 		conn_note_cut(conn, tally);
 	conn_end_pending(conn, tally, client_gone ? SERIN_CLIENT_ABORT : SERIN_SERVER_ABORT);
 	conn_closed(conn, tally);

@@ -24,10 +24,10 @@ struct {
 	__type(value, struct serin_tally);
 } serin_tallies __weak SEC(".maps");
 
-/* What each CPU timed. Index: target * SERIN_LATENCIES + kind. */
+/* What each CPU timed. Index: target * SERIN_HISTS + enum serin_latency. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, SERIN_TARGETS_MAX * SERIN_LATENCIES);
+	__uint(max_entries, SERIN_TARGETS_MAX * SERIN_HISTS);
 	__type(key, __u32);
 	__type(value, struct serin_hist);
 } serin_hists __weak SEC(".maps");
@@ -149,9 +149,9 @@ static __always_inline __u64 *serin_bucket(struct serin_hist *hist, __u32 bucket
 	return bucket < SERIN_HIST_BUCKETS ? &hist->bucket[bucket] : NULL;
 }
 
-static __always_inline void serin_time(__u32 target, enum serin_latency kind, __u64 ns)
+static __noinline __attribute__((unused)) void serin_time(__u32 target, enum serin_latency kind, __u64 ns)
 {
-	__u32 key = target * SERIN_LATENCIES + kind, bucket = serin_hist_bucket(ns);
+	__u32 key = target * SERIN_HISTS + kind, bucket = serin_hist_bucket(ns);
 	struct serin_hist *hist = bpf_map_lookup_elem(&serin_hists, &key);
 	__u64 *count = hist ? serin_bucket(hist, bucket) : NULL;
 

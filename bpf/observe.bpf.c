@@ -26,7 +26,7 @@ static __always_inline void pass_missed(struct walk *w, enum direction dir, __u3
  *
  * From the server: TCP sends in order, so something between it and us dropped a segment, a firewall's output chain.
  */
-static __always_inline void bridge(struct walk *w, const struct segment *seg, enum direction dir)
+static __noinline void bridge(struct walk *w, const struct segment *seg, enum direction dir)
 {
 	struct serin_stream *s = stream_of(w->conn, dir);
 	struct bpf_sock *sk = w->skb->sk;
@@ -75,7 +75,10 @@ static __always_inline void payload(struct walk *w, const struct segment *seg, e
 	if (s->at >= s->end)
 		return;
 	s->next = seg->seq + (seg->end - seg->at);
-	serin_add(dir == IN ? &w->tally->bytes_in : &w->tally->bytes_out, s->end - s->at);
+	if (dir == IN)
+		w->tally->bytes_in += s->end - s->at; /* of ingress alone, which nothing interrupts: see serin_add() */
+	else
+		serin_add(&w->tally->bytes_out, s->end - s->at);
 	protocol_bytes(w, dir);
 	s->last_ns = w->now;
 }
@@ -86,9 +89,9 @@ static __always_inline void server_closes(struct walk *w, const struct segment *
 {
 	struct serin_conn *conn = w->conn;
 
-	if (conn->out.fin)
+	if (conn->server_fin)
 		return; /* a retransmitted FIN */
-	conn->out.fin = 1;
+	conn->server_fin = 1;
 	if (seg->rst)
 		conn_note_cut(conn, w->tally);
 	else
@@ -96,7 +99,7 @@ static __always_inline void server_closes(struct walk *w, const struct segment *
 	if (conn->held)
 		return;
 	conn_expire(conn, w->tally, w->now);
-	conn_end_pending(conn, w->tally, conn->in.fin ? SERIN_CLIENT_ABORT : SERIN_SERVER_ABORT);
+	conn_end_pending(conn, w->tally, conn->client_fin ? SERIN_CLIENT_ABORT : SERIN_SERVER_ABORT);
 }
 
 /* Will TCP take this RST? It must be the next byte in sequence (RFC 5961, 3.2): anyone can send another. */
@@ -121,10 +124,10 @@ static __always_inline void client_closes(struct walk *w, const struct segment *
 		conn->held = 0;
 		conn_end_pending(conn, w->tally, SERIN_CLIENT_ABORT);
 	}
-	conn->in.fin = 1;
+	conn->client_fin = 1;
 }
 
-static __always_inline void ends(struct walk *w, const struct segment *seg, enum direction dir)
+static __noinline void ends(struct walk *w, const struct segment *seg, enum direction dir)
 {
 	struct serin_conn *conn = w->conn;
 
@@ -136,7 +139,7 @@ static __always_inline void ends(struct walk *w, const struct segment *seg, enum
 		server_closes(w, seg);
 	else
 		client_closes(w, seg);
-	if (seg->rst || (conn->in.fin && conn->out.fin))
+	if (seg->rst || (conn->client_fin && conn->server_fin))
 		conn_closed(conn, w->tally);
 }
 
@@ -144,12 +147,13 @@ static __always_inline void ends(struct walk *w, const struct segment *seg, enum
 static __always_inline void release_held(struct walk *w, const struct segment *seg)
 {
 	struct serin_conn *conn = w->conn;
-	__u32 held = conn->held;
+	__u32 held = conn->client_fin ? conn->held : 0; /* the server's side's cache line: not without need */
 
 	if (!held || held > SERIN_OUTCOMES || seg->rst || (__s32)(seg->ack - conn->out.next) < 0)
 		return;
 	conn->held = 0;
-	settle(conn, w->tally, conn->answered - 1, held - 1, conn->held_streaming, conn->held_ns);
+	settle(conn, w->tally, conn->answered - 1, held - 1, conn->held_streaming ? SERIN_STREAM_DURATION : SERIN_DURATION,
+	       conn->held_ns);
 }
 
 /* ---- one segment at a time ---- */
@@ -169,22 +173,29 @@ static __always_inline bool lock(struct serin_conn *conn)
 	return bpf_loop(LOCK_TRIES, try_lock, &conn, 0) < LOCK_TRIES;
 }
 
+/* On x86 stores are seen in order, and an exchange would wait for those before it: for the cache line of `asked`, which
+ * the server's CPU has, longer than all the rest takes. */
 static __always_inline void unlock(struct serin_conn *conn)
 {
+#ifdef __TARGET_ARCH_x86
+	asm volatile("" ::: "memory");
+	*(volatile __u32 *)&conn->busy = 0;
+#else
 	__sync_lock_test_and_set(&conn->busy, 0);
+#endif
 }
 
 /* The segment belongs to a connection that does not exist yet: it is read into this CPU's spare one, which the
  * connection takes over when it is established (bpf/listen.bpf.c), still within this softirq. */
-static __always_inline bool use_early(struct walk *w, const struct segment *seg)
+static __noinline bool use_early(struct walk *w, const struct segment *seg)
 {
 	struct serin_early *early = serin_early_here();
 	__u32 target = w->conn->target;
 
 	if (!early || seg->at == seg->end)
 		return false;
-	__builtin_memset(early, 0, offsetof(struct serin_early, conn.in.window));
-	__builtin_memset(&early->conn.out, 0, offsetof(struct serin_stream, window));
+	__builtin_memset(early, 0, offsetof(struct serin_early, conn.in_window));
+	__builtin_memset(&early->conn.answered, 0, offsetof(struct serin_conn, out_window) - offsetof(struct serin_conn, answered));
 	__builtin_memset(&early->tally, 0, sizeof(early->tally));
 	early->seq = seg->seq;
 	early->valid = 1;
@@ -211,7 +222,9 @@ static __always_inline void observe(struct __sk_buff *skb, enum direction dir)
 	}
 	if (seg.syn) /* it takes a place in the sequence; only TCP Fast Open has data behind it */
 		seg.seq++;
-	if ((seg.syn && (dir == OUT || seg.at == seg.end)) || (seg.at == seg.end && !seg.fin && !seg.rst && (dir == OUT || !w.conn->held)))
+	if (seg.syn && (dir == OUT || seg.at == seg.end))
+		return;
+	if (seg.at == seg.end && !seg.fin && !seg.rst && !(dir == IN && w.conn->client_fin && w.conn->held))
 		return;
 	w.tally = serin_tally_of(w.conn->target);
 	if (!w.tally)

@@ -31,7 +31,7 @@ static __always_inline enum serin_protocol recognise(const __u8 *head, __u32 n)
 	return n >= 3 && head[2] == 'I' ? SERIN_HTTP2 : SERIN_PROTOCOL_UNSEEN; /* PROPFIND, or not yet known */
 }
 
-static __always_inline void choose(struct walk *w)
+static __noinline void choose(struct walk *w)
 {
 	struct serin_conn *conn = w->conn;
 	__u32 n = conn->in.end - conn->in.at;

@@ -29,7 +29,7 @@ static __always_inline void add_cpu(struct serin_task *task, struct task_struct 
 
 static __always_inline void add_wait(__u32 target, __u64 ns)
 {
-	__u32 key = target * SERIN_LATENCIES + SERIN_RUN_QUEUE, bucket = serin_hist_bucket(ns);
+	__u32 key = target * SERIN_HISTS + SERIN_RUN_QUEUE, bucket = serin_hist_bucket(ns);
 	struct serin_hist *hist = bpf_map_lookup_elem(&serin_hists, &key);
 	__u64 *count = hist ? serin_bucket(hist, bucket) : NULL;
 

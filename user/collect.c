@@ -89,18 +89,31 @@ int collect_snapshot(const struct serin_maps *maps, unsigned n_targets, struct s
 	return add_running(maps->running, ret->now_ns, ret);
 }
 
-int collect_hist(const struct serin_maps *maps, unsigned target, enum serin_latency kind, struct serin_hist *ret)
+static int add_hist(const struct serin_maps *maps, unsigned target, unsigned kind, struct serin_hist *sum)
 {
 	_cleanup_free_ struct serin_hist *values = NULL;
 	int cpus = 0;
 
-	values = read_percpu(maps->hists, target * SERIN_LATENCIES + kind, sizeof(*values), &cpus);
+	values = read_percpu(maps->hists, target * SERIN_HISTS + kind, sizeof(*values), &cpus);
 	if (!values)
 		return -errno;
-	memset(ret, 0, sizeof(*ret));
 	for (int i = 0; i < cpus; i++)
-		hist_add(ret, &values[i]);
+		hist_add(sum, &values[i]);
 	return 0;
+}
+
+int collect_hist(const struct serin_maps *maps, unsigned target, enum serin_latency kind, struct serin_hist *ret)
+{
+	bool bodiless = kind == SERIN_FIRST_BYTE || kind == SERIN_DURATION;
+	int r;
+
+	memset(ret, 0, sizeof(*ret));
+	r = add_hist(maps, target, kind, ret);
+	if (r == 0 && (bodiless || kind == SERIN_FIRST_CHUNK))
+		r = add_hist(maps, target, SERIN_AT_ONCE, ret);
+	if (r == 0 && bodiless)
+		r = add_hist(maps, target, SERIN_AT_ONCE_BODILESS, ret);
+	return r;
 }
 
 int collect_targets(const struct serin_maps *maps, struct serin_target ret_targets[SERIN_TARGETS_MAX])

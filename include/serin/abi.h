@@ -10,11 +10,12 @@
 #define SERIN_ABI_H
 
 #include <linux/types.h>
+#include <stddef.h>
 
 #include "http1.h"
 
 /* Raised whenever a struct below changes: an agent never reads pins of another layout. */
-#define SERIN_LAYOUT 2
+#define SERIN_LAYOUT 3
 
 #define SERIN_TARGETS_MAX 16  /* a target is one version of one model */
 #define SERIN_RELEASES_MAX 8
@@ -50,7 +51,7 @@ enum serin_protocol {
 
 /* Histograms, per target. Each is in nanoseconds. */
 enum serin_latency {
-	SERIN_PICKUP,		  /* start -> first read by the server; from Linux 6.3 on */
+	SERIN_PICKUP,		  /* start -> first read by the server, of answered requests; from Linux 6.3 on */
 	SERIN_FIRST_BYTE,	  /* start -> first byte of the final response's status line */
 	SERIN_FIRST_CHUNK,	  /* start -> first body byte, any response that has a body */
 	SERIN_STREAM_FIRST_CHUNK, /* the same, streaming responses only */
@@ -59,7 +60,15 @@ enum serin_latency {
 	SERIN_STREAM_DURATION,	  /* start -> last byte of one that does */
 	SERIN_TURN,		  /* opaque protocols: first client byte of a turn -> first server byte */
 	SERIN_RUN_QUEUE,	  /* runnable -> running, any thread of the target */
-	SERIN_LATENCIES
+	SERIN_LATENCIES,
+	/*
+	 * A response that does not stream and was sent at once has one time, which is its first byte's, its first chunk's
+	 * and its duration. Most responses are so: one histogram is filled for them instead of three, and whoever reads
+	 * adds it to the three.
+	 */
+	SERIN_AT_ONCE = SERIN_LATENCIES,
+	SERIN_AT_ONCE_BODILESS, /* the same without a body: first byte and duration */
+	SERIN_HISTS
 };
 
 /* What could not be counted. Each is itself counted, and shown as `losses`. */
@@ -168,31 +177,48 @@ enum serin_mode {
 #define SERIN_WINDOW 128 /* bytes of a segment looked at together */
 #define SERIN_RING 16	 /* start times of requests in flight on a connection */
 
+/*
+ * A request that has begun, in one word, so that one cache line of the ring is all that passes from the CPU that
+ * received the request to the one that sends the response: its start in nanoseconds (2.2 years of uptime), its number,
+ * which tells it from those before it in its place, and whether it is a HEAD.
+ */
+#define SERIN_ASKED_NS ((1ULL << 56) - 1)
+#define SERIN_ASKED_NUMBER_SHIFT 56
+#define SERIN_ASKED_NUMBER 0x7f
+#define SERIN_ASKED_HEAD (1ULL << 63)
+
 /* One direction of a connection. */
 struct serin_stream {
 	struct http1 http;
 	__u64 last_ns;	/* when its newest byte passed */
 	__u32 next;	/* sequence number of the next new byte */
-	__u8 seen;	/* `next` is known */
-	__u8 fin;	/* closed by its sender */
-	__u8 pad[2];
+	__u32 seen;	/* `next` is known */
 	/* The walk over the segment at hand, as offsets in the packet. Here and not on the program's stack: the
 	 * verifier does not follow values in maps, so the loop over the bytes is one state to it, not thousands. */
 	__u32 at, end;	    /* bytes to look at */
 	__u32 window_at;    /* of the window's first byte */
 	__u32 window_bytes; /* in the window */
-	__u8 window[SERIN_WINDOW + HTTP1_SLACK];
+};
+
+/* When the server read from a connection. */
+struct serin_reads {
+	__u64 first_ns; /* 0: it did not */
+	__u64 last_ns;
 };
 
 /*
  * The value of the socket storage, for a listener and (cloned) for every connection accepted from it.
  *
- * Two CPUs may hold segments of one connection, one in each direction. So `in`, `begun`, `head` and `start_ns` are
- * written by the ingress program only (one at a time, under `busy`), `out`, `answered` and what follows it by the
- * egress program only (the kernel serialises it), and `counted`, `picked` and `turn_ns` by whoever wins an atomic
- * exchange: that is what makes every request count exactly once.
+ * Two CPUs may hold segments of one connection, one in each direction: the client's segments are received on one, the
+ * server sends on another. A cache line that both write costs more than all that is done with it, so the members stand
+ * by who writes them. The value itself begins 8 bytes into a cache line, behind a pointer that every lookup reads.
+ *
+ * `begun`, `asked`, `head` and `in` are written by the ingress program only (one at a time, under `busy`), `answered`
+ * and `out` by the egress program only (the kernel serialises it), `reads` by the one that sees reads, and `counted` and
+ * `turn_ns` by whoever wins an atomic exchange: that is what makes every request count exactly once.
  */
 struct serin_conn {
+	/* Read by both, written a few times in a connection's life. */
 	__u32 target;
 	__u8 socket;	     /* enum serin_socket */
 	__u8 mode;	     /* enum serin_mode */
@@ -201,25 +227,47 @@ struct serin_conn {
 	__u8 protocol;	     /* enum serin_protocol, chosen once */
 	__u8 adrift;	     /* the client's side was lost in a header: until a request line with nothing in flight */
 	__u8 doubtful_reset; /* a RST came that TCP may not have taken */
-	__u8 pad;
-	__u32 busy;
+	__u8 client_fin;     /* closed by the client */
+	__u8 server_fin;     /* closed by the server */
+	__u8 pad[3];
 	__u32 closed;
+	__u64 pad_shared[4];
+
+	/* From ingress to egress. */
+	__u64 asked[SERIN_RING]; /* request n is at n % SERIN_RING */
+
+	/* Ingress. */
+	__u32 busy;
 	__u32 begun;	     /* requests begun */
+	__u32 counted_seen;  /* `counted`, some time ago */
+	__u32 pad_in;
+	__u64 head;	     /* bit n % 64: request n has no response body whatever the headers say */
+	__u64 turn_ns;	     /* opaque: start of the turn not yet answered */
+	struct serin_stream in;
+	__u8 in_window[SERIN_WINDOW + HTTP1_SLACK];
+	__u64 pad_egress;
+
+	/* Egress. */
 	__u32 answered;	     /* responses complete */
 	__u32 counted;	     /* requests with an outcome */
-	__u32 picked;	     /* requests that the server has read from, at least their first byte */
 	__u32 body_sends;    /* sends of the current response that carried body bytes */
-	__u64 head;	     /* bit n % 64: request n has no response body whatever the headers say */
-	__u64 begin_ns;	     /* first byte of the current response */
+	__u32 held;	     /* outcome + 1 of a response sent to a client that has sent its FIN, until the client's ACK or
+			      * RST says whether it still listened */
+	__u16 held_streaming;
+	__u16 untimed;	     /* enum serin_untimed: what of the current response waits to be timed */
+	__u32 pad_out;
+	__u64 held_ns;	     /* when that response ended */
+	__u64 begin_ns;	     /* first byte of the current response. 0: it answers nothing */
 	__u64 first_body_ns;
 	__u64 last_body_ns;
-	__u64 turn_ns;	     /* opaque: start of the turn not yet answered */
-	__u64 held_ns;	     /* end of a response that is sent, to a client that has sent its FIN */
-	__u32 held;	     /* its outcome + 1, until the client's ACK or RST says whether it still listened */
-	__u32 held_streaming;
-	__u64 start_ns[SERIN_RING];
-	struct serin_stream in;
+	struct serin_reads reads, reads_before; /* since the last response's end, and up to it */
 	struct serin_stream out;
+	__u8 out_window[SERIN_WINDOW + HTTP1_SLACK];
+};
+
+enum serin_untimed {
+	SERIN_UNTIMED_FIRST_BYTE = 1,
+	SERIN_UNTIMED_FIRST_CHUNK = 2,
 };
 
 /*
@@ -291,8 +339,12 @@ _Static_assert((SERIN_OUTCOMES & (SERIN_OUTCOMES - 1)) == 0, "outcomes are index
 SERIN_SIZE(struct serin_hist, 16 + 8 * SERIN_HIST_BUCKETS);
 SERIN_SIZE(struct serin_tally, 8 * (17 + SERIN_OUTCOMES + SERIN_PROTOCOLS));
 SERIN_SIZE(struct serin_target_info, 176);
-SERIN_SIZE(struct serin_stream, 24 + 16 + 16 + SERIN_WINDOW + HTTP1_SLACK);
-SERIN_SIZE(struct serin_conn, 40 + 7 * 8 + 8 * SERIN_RING + 2 * sizeof(struct serin_stream));
+SERIN_SIZE(struct serin_stream, 24 + 16 + 16);
+#define SERIN_LINE 64 /* bytes; the value begins 8 bytes into one */
+_Static_assert((offsetof(struct serin_conn, asked) + 8) % SERIN_LINE == 0, "the ring shares a cache line");
+_Static_assert((offsetof(struct serin_conn, busy) + 8) % SERIN_LINE == 0, "ingress shares a cache line");
+_Static_assert((offsetof(struct serin_conn, answered) + 8) % SERIN_LINE == 0, "egress shares a cache line");
+SERIN_SIZE(struct serin_conn, 56 + 8 * SERIN_RING + 40 + 56 + 88 + 56 + 2 * (SERIN_WINDOW + HTTP1_SLACK));
 SERIN_SIZE(struct serin_early, sizeof(struct serin_conn) + sizeof(struct serin_tally) + 8);
 SERIN_SIZE(struct serin_watch_key, 32);
 SERIN_SIZE(struct serin_watch, 8);

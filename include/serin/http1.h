@@ -83,6 +83,12 @@ struct http1 {
 };
 
 #define HTTP1_INLINE static inline __attribute__((always_inline, unused))
+/* What few steps need stands apart in the kernel: instructions that are passed over have to be fetched all the same. */
+#ifdef __bpf__
+#define HTTP1_APART static __attribute__((noinline, unused))
+#else
+#define HTTP1_APART HTTP1_INLINE
+#endif
 
 #define HTTP1_EACH(byte) (0x0101010101010101ULL * (byte))
 #define HTTP1_TEXT8(a, b, c, d, e, f, g, h)                                                                \
@@ -201,7 +207,7 @@ HTTP1_INLINE void http1_response_body(struct http1 *h, int bodiless, __u32 *even
 		http1_end(h, events);
 }
 
-HTTP1_INLINE void http1_header_done(struct http1 *h, enum http1_side side, int bodiless, __u32 *events)
+HTTP1_APART void http1_header_done(struct http1 *h, enum http1_side side, int bodiless, __u32 *events)
 {
 	if (side == HTTP1_REQUEST)
 		http1_request_body(h, events);
@@ -245,12 +251,21 @@ HTTP1_INLINE __u32 http1_line(struct http1 *h, __u8 next_state, const __u8 *w, _
 	return lf + 1;
 }
 
-/* The bytes of a word with which a header line may begin that matters: Content-, Transfer-, or the blank line. */
-HTTP1_INLINE __u64 http1_matters(__u64 word)
+/*
+ * Of the LFs marked in a word: those after which a header line begins that may matter (Content-, Transfer-, or the blank
+ * line). `next`: the byte after the word's first. `left`: bytes of the window from the word on.
+ */
+HTTP1_APART __u64 http1_stops(const __u8 *next, __u64 lf, __u32 left)
 {
-	__u64 folded = word | HTTP1_EACH(HTTP1_FOLD);
+	__u64 word = http1_load8(next), folded = word | HTTP1_EACH(HTTP1_FOLD);
+	__u64 stops = lf & (http1_equal(folded, 'c') | http1_equal(folded, 't') | http1_equal(word, '\r') |
+			    http1_equal(word, '\n'));
+	__u32 last = 8 * (left - 1);
 
-	return http1_equal(folded, 'c') | http1_equal(folded, 't') | http1_equal(word, '\r') | http1_equal(word, '\n');
+	if (left > 8)
+		return stops;
+	/* What follows the last byte is not known yet, what lies beyond it is not ours. */
+	return (stops | (lf & 0x80ULL << last)) & (~0ULL >> (56 - last));
 }
 
 /*
@@ -263,22 +278,15 @@ HTTP1_INLINE __u32 http1_lines(struct http1 *h, const __u8 *w, __u32 n)
 
 #pragma GCC unroll 8
 	for (__u32 i = 0; i < HTTP1_SCAN; i += 8) {
-		__u64 lf = http1_equal(http1_load8(w + i), '\n'), stop;
+		__u64 lf = http1_equal(http1_load8(w + i), '\n'), stops;
 
 		if (i >= limit)
 			break;
-		if (!lf)
-			continue;
-		stop = lf & http1_matters(http1_load8(w + i + 1));
-		if (limit - i <= 8) { /* what follows the last byte is not known yet, what lies beyond it is not ours */
-			__u32 last = 8 * (limit - i - 1);
-
-			stop = (stop | (lf & 0x80ULL << last)) & (~0ULL >> (56 - last));
-		}
-		if (!stop)
+		stops = lf ? http1_stops(w + i + 1, lf, limit - i) : 0;
+		if (!stops)
 			continue;
 		h->state = HTTP1_FIELD;
-		return i + http1_lowest(stop) + 1;
+		return i + http1_lowest(stops) + 1;
 	}
 	return limit;
 }
@@ -291,7 +299,7 @@ HTTP1_INLINE __u32 http1_value(struct http1 *h, __u8 state, __u32 taken)
 }
 
 /* " 123" CR LF when all of it is in sight. Answers 0 and leaves it to http1_length() otherwise. */
-HTTP1_INLINE __u32 http1_length_at_once(struct http1 *h, const __u8 *w, __u32 n)
+HTTP1_APART __u32 http1_length_at_once(struct http1 *h, const __u8 *w, __u32 n)
 {
 	__u64 value = 0;
 	__u32 i;
@@ -687,10 +695,14 @@ HTTP1_INLINE void http1_pass_body(struct http1 *h, __u32 taken, __u32 *events)
 		h->state = HTTP1_CHUNK_END, h->matched = 0;
 }
 
+#define HTTP1_BODILESS 2 /* beside the side: a BPF function has five arguments at most */
+
 /* The states that few steps are in. */
-HTTP1_INLINE __u32 http1_other(struct http1 *h, enum http1_side side, int bodiless, const __u8 *w, __u32 n,
-			       __u32 *events)
+HTTP1_APART __u32 http1_other(struct http1 *h, __u32 side_and_bodiless, const __u8 *w, __u32 n, __u32 *events)
 {
+	enum http1_side side = side_and_bodiless & 1 ? HTTP1_RESPONSE : HTTP1_REQUEST;
+	int bodiless = side_and_bodiless & HTTP1_BODILESS;
+
 	switch (h->state) {
 	case HTTP1_METHOD:
 		return http1_method(h, w[0], events);
@@ -749,7 +761,7 @@ HTTP1_INLINE __u32 http1_frame(struct http1 *h, enum http1_side side, int bodile
 		used = side == HTTP1_REQUEST ? http1_request_start(h, w, n, events)
 					     : http1_response_start(h, w, n, events);
 	else if (h->state != HTTP1_LINE)
-		return http1_other(h, side, bodiless, w, n, events);
+		return http1_other(h, side | (bodiless ? HTTP1_BODILESS : 0), w, n, events);
 	/* What comes next is nearly always a line that does not matter: on in the same step. */
 	if (h->state != HTTP1_LINE || used >= n || used > HTTP1_SLACK - HTTP1_SCAN)
 		return used;
