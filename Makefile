@@ -68,6 +68,10 @@ $(BUILD)/load: $(LOAD:%=$(BUILD)/tools/%.o) $(SHARED:%=$(BUILD)/user/%.o)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@ -ljansson -lm
 
+$(BUILD)/accuracy-server: $(BUILD)/tools/accuracy_server.o $(BUILD)/user/util.o
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@ -lpthread
+
 .PHONY: tools
 tools: $(BUILD)/model-server $(BUILD)/load ## build the model server and the load client
 
@@ -89,8 +93,8 @@ unit-tests: $(UNIT_TESTS)
 
 SUITES ?= unit e2e
 
-.PHONY: deps-build deps-demo deps-test deps-vm deps-bench
-deps-build deps-demo deps-test deps-vm deps-bench:
+.PHONY: deps-build deps-demo deps-test deps-vm deps-bench deps-accuracy
+deps-build deps-demo deps-test deps-vm deps-bench deps-accuracy:
 	$(Q)tools/install-deps $(@:deps-%=%)
 
 # What needs packages first is made by a second make, which then sees what they brought.
@@ -113,6 +117,11 @@ vmtest: deps-vm ## the smoke test in Debian's 6.1 and 6.12 kernels under QEMU
 bench: deps-bench ## measure: steering, observing, BPF time a request, HAProxy beside it
 	$(Q)$(MAKE) --no-print-directory -s all tools
 	$(Q)tools/bench
+
+.PHONY: accuracy
+accuracy: deps-accuracy ## hold serin's times against the servers' own clocks and a packet capture
+	$(Q)$(MAKE) --no-print-directory -s all tools $(BUILD)/accuracy-server
+	$(Q)tools/accuracy
 
 .PHONY: fuzz
 fuzz: deps-test | $(BUILD) ## fuzz the framing for FUZZ_SECONDS (default 60)
