@@ -38,10 +38,20 @@ static __always_inline bool has_begun(struct serin_conn *conn, __u32 n)
 	return asked(conn, n) || (__s32)(*(volatile __u32 *)&conn->begun - n) > 0;
 }
 
-static __always_inline bool is_head(struct serin_conn *conn, __u32 n)
+static __always_inline void mark_head(struct serin_conn *conn, __u32 n)
 {
+	conn->head |= 1ULL << (n % HEAD_BITS);
+	conn->asked[n % SERIN_RING] |= SERIN_ASKED_HEAD;
+}
+
+/* Is the response under way one to HEAD? What answers nothing is not. */
+static __always_inline bool answers_head(struct serin_conn *conn)
+{
+	__u32 n = conn->answered;
 	__u64 word = asked(conn, n);
 
+	if (!conn->begin_ns)
+		return false;
 	return word ? word & SERIN_ASKED_HEAD : conn->head >> (n % HEAD_BITS) & 1;
 }
 

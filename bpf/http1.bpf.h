@@ -77,10 +77,8 @@ static __always_inline void request_events(struct walk *w, __u32 events)
 		return;
 	if (events & HTTP1_HEADERS) {
 		conn_speaks(conn, w->tally, SERIN_HTTP1);
-		if (conn->in.http.flags & HTTP1_F_HEAD) {
-			conn->head |= 1ULL << ((conn->begun - 1) % HEAD_BITS);
-			conn->asked[(conn->begun - 1) % SERIN_RING] |= SERIN_ASKED_HEAD;
-		}
+		if (conn->in.http.flags & HTTP1_F_HEAD)
+			mark_head(conn, conn->begun - 1);
 		if (conn->in.http.flags & HTTP1_F_CONNECT)
 			events |= HTTP1_BROKEN;
 	}
@@ -234,7 +232,8 @@ static __always_inline enum serin_latency response_kind(struct serin_conn *conn,
 static __always_inline void response_end(struct serin_conn *conn, struct serin_tally *tally, __u64 now)
 {
 	__u8 flags = conn->out.http.flags;
-	bool streaming = flags & HTTP1_F_EVENTS || (flags & HTTP1_F_CHUNKED && conn->body_sends > 1);
+	/* What has no body, as the answer to a HEAD, streams nothing. */
+	bool streaming = conn->body_sends > !(flags & HTTP1_F_EVENTS) && flags & (HTTP1_F_EVENTS | HTTP1_F_CHUNKED);
 	enum serin_outcome outcome = outcome_of(conn->out.http.status);
 	enum serin_latency kind;
 	__u32 n = conn->answered;
@@ -343,7 +342,7 @@ static __always_inline long walk_step(struct walk *w, enum direction dir)
 		if (off >= SERIN_WINDOW)
 			return 1;
 		s->at += http1_frame(&s->http, dir == IN ? HTTP1_REQUEST : HTTP1_RESPONSE,
-				     dir == OUT && is_head(conn, conn->answered), window + off, s->window_bytes - off,
+				     dir == OUT && answers_head(conn), window + off, s->window_bytes - off,
 				     &events);
 	}
 	if (!events)
@@ -370,12 +369,15 @@ static __always_inline void walk_http1(struct walk *w, enum direction dir)
 	struct serin_stream *s = stream_of(w->conn, dir);
 
 	/* A step may consume nothing once, so twice the bytes is enough. */
-	if (dir == IN)
+	if (dir == IN) {
 		bpf_loop(2 * (s->end - s->at), walk_request, w, 0);
-	else
+		if (s->http.flags & HTTP1_F_HEAD && w->conn->mode == SERIN_MODE_HTTP1) /* it may be refused before its header ends */
+			mark_head(w->conn, w->conn->begun - 1);
+	} else {
 		bpf_loop(2 * (s->end - s->at), walk_response, w, 0);
-	if (dir == OUT && w->conn->untimed)
-		time_first(w->conn, w->conn->answered);
+		if (w->conn->untimed)
+			time_first(w->conn, w->conn->answered);
+	}
 }
 
 static __always_inline bool is_request_line(__u32 word)

@@ -28,7 +28,9 @@ static __always_inline enum serin_protocol recognise(const __u8 *head, __u32 n)
 		return SERIN_OTHER;
 	if (head[0] != 'P' || (n >= 3 && head[1] != 'R'))
 		return SERIN_HTTP1;
-	return n >= 3 && head[2] == 'I' ? SERIN_HTTP2 : SERIN_PROTOCOL_UNSEEN; /* PROPFIND, or not yet known */
+	if (n < 4)
+		return SERIN_PROTOCOL_UNSEEN;
+	return head[2] == 'I' && head[3] == ' ' ? SERIN_HTTP2 : SERIN_HTTP1;
 }
 
 static __noinline void choose(struct walk *w)
@@ -53,7 +55,7 @@ static __always_inline void protocol_bytes(struct walk *w, enum direction dir)
 {
 	struct serin_conn *conn = w->conn;
 
-	if (dir == IN && conn->protocol == SERIN_PROTOCOL_UNSEEN && conn->mode == SERIN_MODE_HTTP1)
+	if (dir == IN && conn->protocol == SERIN_PROTOCOL_UNSEEN && conn->mode == SERIN_MODE_HTTP1 && !conn->begun)
 		choose(w);
 	switch (conn->mode) {
 	case SERIN_MODE_HTTP1:
