@@ -83,7 +83,7 @@ links = $(shell sed -n 's|^/\* Links: \(.*\) \*/|\1|p' $(1))
 UNIT_CFLAGS := -std=gnu11 -O1 -g $(WARN) -Werror=unused-function -fsanitize=address -fsanitize=undefined \
 	-fno-sanitize-recover=all -fno-omit-frame-pointer -Iinclude -Iuser -Itools -I$(BUILD)
 
-$(BUILD)/unit/%: tests/unit/test_%.c $(wildcard user/*.[ch] tools/*.[ch] include/serin/*.h tests/unit/*.h tests/unit/http1_reference.c) \
+$(BUILD)/unit/%: tests/unit/test_%.c $(wildcard user/*.[ch] tools/*.[ch] include/serin/*.h tests/unit/*.h tests/unit/http1_*.c) \
 		$(SKELETON) | $(BUILD)/unit
 	$(call say,TEST,$<)
 	$(Q)$(CC) $(UNIT_CFLAGS) $< $(filter %.c,$(call links,$<)) -o $@ $(filter -l%,$(call links,$<)) -lcmocka
