@@ -80,18 +80,50 @@ tools: $(BUILD)/model-server $(BUILD)/load ## build the model server and the loa
 # A unit test names what it links in its first lines: "Links: user/x.c -lfoo". It is built with sanitizers always.
 UNIT_TESTS := $(patsubst tests/unit/test_%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 links = $(shell sed -n 's|^/\* Links: \(.*\) \*/|\1|p' $(1))
-UNIT_CFLAGS := -std=gnu11 -O1 -g $(WARN) -Werror=unused-function -fsanitize=address -fsanitize=undefined \
-	-fno-sanitize-recover=all -fno-omit-frame-pointer -Iinclude -Iuser -Itools -I$(BUILD)
+TEST_CFLAGS := -std=gnu11 -O1 -g $(WARN) -Werror=unused-function -fsanitize=address -fsanitize=undefined \
+	-fno-sanitize-recover=all -fno-omit-frame-pointer -Iinclude -Iuser -Itools -I$(BUILD) -isystem /usr/share/include
+TEST_SOURCES := $(wildcard user/*.[ch] tools/*.[ch] include/serin/*.h tests/unit/http1_*.[ch] tests/fuzz/input.[ch] \
+	tests/bpf/*.[ch] bpf/*.h)
 
-$(BUILD)/unit/%: tests/unit/test_%.c $(wildcard user/*.[ch] tools/*.[ch] include/serin/*.h tests/unit/*.h tests/unit/http1_*.c) \
-		$(SKELETON) | $(BUILD)/unit
+# llhttp comes as sources. It is not ours to warn about.
+LLHTTP := /usr/share/llhttp
+LLHTTP_CFLAGS := -g -O1 -DLLHTTP_STRICT_MODE=1 -isystem /usr/share/include/llhttp
+
+$(BUILD)/llhttp/%.o: $(LLHTTP)/%.c | $(BUILD)/llhttp
+	$(call say,CC,$<)
+	$(Q)$(CC) $(LLHTTP_CFLAGS) -c $< -o $@
+
+$(BUILD)/libllhttp.a: $(patsubst %,$(BUILD)/llhttp/%.o,llhttp api http)
+	$(call say,AR,$@)
+	$(Q)$(AR) rcs $@ $^
+
+$(BUILD)/unit/%: tests/unit/test_%.c $(TEST_SOURCES) $(SKELETON) $(BUILD)/libllhttp.a | $(BUILD)/unit
 	$(call say,TEST,$<)
-	$(Q)$(CC) $(UNIT_CFLAGS) $< $(filter %.c,$(call links,$<)) -o $@ $(filter -l%,$(call links,$<)) -lcmocka
+	$(Q)$(CC) $(TEST_CFLAGS) $< $(filter %.c,$(call links,$<)) -o $@ -L$(BUILD) $(filter -l%,$(call links,$<)) -lcmocka
+
+# A test of a BPF program brings its own, which is no part of the product: tests/bpf/x.bpf.c for tests/bpf/test_x.c.
+BPF_TESTS := $(patsubst tests/bpf/test_%.c,$(BUILD)/bpf/%,$(wildcard tests/bpf/test_*.c))
+FOUND := $(BUILD)/fuzz/found
+
+$(BUILD)/bpf/%.bpf.o: tests/bpf/%.bpf.c | $(BUILD)/bpf
+	$(call say,BPF,$<)
+	$(Q)$(CLANG) $(BPFFLAGS) -c $< -o $@
+
+$(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
+	$(call say,SKELETON,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
+
+$(BUILD)/bpf/%: tests/bpf/test_%.c $(TEST_SOURCES) $(BUILD)/bpf/%.skel.h
+	$(call say,TEST,$<)
+	$(Q)$(CC) $(TEST_CFLAGS) -I$(BUILD)/bpf -DFOUND='"$(FOUND)"' $< $(filter %.c,$(call links,$<)) -o $@ -lbpf -lcmocka
+
+.PHONY: bpf-tests
+bpf-tests: $(BPF_TESTS)
 
 .PHONY: unit-tests
 unit-tests: $(UNIT_TESTS)
 
-SUITES ?= unit e2e
+SUITES ?= unit bpf e2e
 
 .PHONY: deps-build deps-demo deps-test deps-vm deps-bench deps-accuracy
 deps-build deps-demo deps-test deps-vm deps-bench deps-accuracy:
@@ -104,8 +136,8 @@ demo: deps-demo ## the main job, start to end, in under a minute
 	$(Q)tools/demo
 
 .PHONY: test
-test: deps-test ## all tests that run on this kernel; SUITES="unit e2e vm" chooses
-	$(Q)$(MAKE) --no-print-directory -s all tools unit-tests
+test: deps-test ## all tests that run on this kernel; SUITES="unit bpf e2e vm" chooses
+	$(Q)$(MAKE) --no-print-directory -s all tools unit-tests bpf-tests
 	$(Q)tests/run $(SUITES)
 
 .PHONY: vmtest
@@ -115,7 +147,7 @@ vmtest: deps-vm ## the smoke test in Debian's 6.1 and 6.12 kernels under QEMU
 
 .PHONY: bench
 bench: deps-bench ## measure: steering, observing, BPF time a request, HAProxy beside it
-	$(Q)$(MAKE) --no-print-directory -s all tools
+	$(Q)$(MAKE) --no-print-directory -s all tools bpf-tests
 	$(Q)tools/bench
 
 .PHONY: accuracy
@@ -123,11 +155,36 @@ accuracy: deps-accuracy ## hold serin's times against the servers' own clocks an
 	$(Q)$(MAKE) --no-print-directory -s all tools $(BUILD)/accuracy-server
 	$(Q)tools/accuracy
 
+# Two fuzzers, half of the time each. What they find stays in build/fuzz/found, from where they go on the next time and
+# tests/bpf takes it into the kernel; nothing is written into the repository.
+FUZZERS := http1 exchange
+FUZZ_CFLAGS := -std=gnu11 -g -O1 $(WARN) -fsanitize=fuzzer,address,undefined -Iinclude -isystem /usr/share/include
+fuzz_http1 := tests/fuzz/input.c tests/unit/http1_reference.c tests/unit/http1_llhttp.c \
+	$(patsubst %,$(BUILD)/fuzz/%.llhttp.o,llhttp api http)
+fuzz_exchange := tests/fuzz/input.c tests/bpf/exchange.c tests/bpf/host.c tests/unit/http1_reference.c tests/unit/http1_samples.c
+
+$(BUILD)/fuzz/%.llhttp.o: $(LLHTTP)/%.c | $(BUILD)/fuzz
+	$(Q)$(CLANG) $(LLHTTP_CFLAGS) -fsanitize=fuzzer-no-link -c $< -o $@
+
+.SECONDEXPANSION:
+$(FUZZERS:%=$(BUILD)/fuzz/%): $(BUILD)/fuzz/%: tests/fuzz/%_fuzz.c $$(fuzz_$$*) $(TEST_SOURCES) | $(BUILD)/fuzz
+	$(call say,FUZZER,$<)
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) $< $(fuzz_$*) -o $@
+
+$(BUILD)/fuzz/seeds: tests/fuzz/seeds.c tests/bpf/exchange_samples.c tests/fuzz/input.c tests/unit/http1_samples.c $(TEST_SOURCES) | $(BUILD)/fuzz
+	$(Q)$(CC) -std=gnu11 -O1 $(WARN) -Iinclude $(wordlist 1,4,$^) -o $@
+
+.PHONY: fuzzers
+fuzzers: $(FUZZERS:%=$(BUILD)/fuzz/%) $(BUILD)/fuzz/seeds
+
 .PHONY: fuzz
-fuzz: deps-test | $(BUILD) ## fuzz the framing for FUZZ_SECONDS (default 60)
-	$(Q)$(CLANG) -g -O1 $(WARN) -fsanitize=fuzzer,address,undefined -Iinclude -Itests/unit tests/fuzz/http1_fuzz.c \
-		tests/unit/http1_reference.c -o $(BUILD)/http1_fuzz
-	$(Q)$(BUILD)/http1_fuzz -max_total_time=$(or $(FUZZ_SECONDS),60) -max_len=4096 -print_final_stats=1
+fuzz: deps-test ## fuzz the framing for FUZZ_SECONDS (default 60)
+	$(Q)$(MAKE) --no-print-directory -s fuzzers
+	$(Q)mkdir -p $(FUZZERS:%=$(FOUND)/%) $(FUZZERS:%=$(BUILD)/fuzz/samples/%)
+	$(Q)$(BUILD)/fuzz/seeds $(FUZZERS:%=$(BUILD)/fuzz/samples/%)
+	$(Q)for fuzzer in $(FUZZERS); do $(BUILD)/fuzz/$$fuzzer -max_len=4096 -print_final_stats=1 -artifact_prefix=$(BUILD)/fuzz/ \
+		-max_total_time=$$((($(or $(FUZZ_SECONDS),60) + 1) / 2)) $(FOUND)/$$fuzzer tests/fuzz/corpus/$$fuzzer \
+		$(BUILD)/fuzz/samples/$$fuzzer || exit 1; done
 
 # ---- installing ----
 
@@ -135,7 +192,7 @@ fuzz: deps-test | $(BUILD) ## fuzz the framing for FUZZ_SECONDS (default 60)
 install: all ## install to $(DESTDIR)$(PREFIX)/sbin
 	$(Q)install -D -m 0755 $(BUILD)/serin $(DESTDIR)$(PREFIX)/sbin/serin
 
-$(BUILD) $(BUILD)/user $(BUILD)/tools $(BUILD)/unit:
+$(BUILD) $(BUILD)/user $(BUILD)/tools $(BUILD)/unit $(BUILD)/bpf $(BUILD)/fuzz $(BUILD)/llhttp:
 	$(Q)mkdir -p $@
 
 .PHONY: clean

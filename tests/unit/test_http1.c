@@ -1,8 +1,8 @@
-/* Links: tests/unit/http1_reference.c tests/unit/http1_samples.c */
+/* Links: tests/unit/http1_reference.c tests/unit/http1_samples.c tests/unit/http1_llhttp.c -lllhttp */
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * HTTP/1 framing: what is found in each sample must not depend on how its bytes arrive, on what lies behind them, or
- * on where they stop, and must be what the reference finds.
+ * on where they stop, and must be what the reference finds, and llhttp, as far as it goes.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +12,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "http1_llhttp.h"
 #include "http1_samples.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -148,6 +149,24 @@ static void expect_difference_none(const char *name, const struct http1_text *te
 	fail();
 }
 
+/* Answers how many messages both read alike. */
+static size_t expect_llhttp_agrees(const char *name, const struct http1_text *text, const struct http1_reading *machine,
+				   bool strict)
+{
+	const char *difference;
+	size_t agreed;
+
+	http1_llhttp_read(text, strict, &plain);
+	difference = http1_llhttp_difference(text, machine, &plain, strict, &agreed);
+	if (!difference)
+		return agreed;
+	print_error("%s: %s, reading %s\n", name, difference, text->side == HTTP1_REQUEST ? "requests" : "responses");
+	print_reading("machine", text, machine);
+	print_reading("llhttp", text, &plain);
+	fail();
+	return 0;
+}
+
 /* ---- tests ---- */
 
 static bool is_read_as_marked(const struct sample *sample)
@@ -188,6 +207,25 @@ static void test_reference_agrees(void **state)
 		read_whole(&text);
 		expect_difference_none(http1_samples[i].name, &text, &whole);
 	}
+}
+
+/* It must not only agree because it gives up: of these odd samples too it finds more than a third. */
+static void test_llhttp_agrees(void **state)
+{
+	size_t agreed[2] = {0}, found = 0;
+
+	(void)state;
+	for (size_t i = 0; i < http1_samples_count; i++) {
+		struct buffer bytes;
+		struct http1_text text = http1_sample_text(&http1_samples[i], &bytes);
+
+		read_whole(&text);
+		found += whole.count;
+		for (int strict = 0; strict < 2; strict++)
+			agreed[strict] += expect_llhttp_agrees(http1_samples[i].name, &text, &whole, strict);
+	}
+	print_message("llhttp: %zu of %zu messages alike, %zu of them read strictly\n", agreed[0], found, agreed[1]);
+	assert_true(3 * agreed[0] > found);
 }
 
 static void test_byte_by_byte(void **state)
@@ -320,6 +358,7 @@ static void test_mutations_against_the_reference(void **state)
 
 		read_whole(&text);
 		expect_difference_none("mutation", &text, &whole);
+		expect_llhttp_agrees("mutation", &text, &whole, i % 2);
 		expect_same("mutation", &text, &feed);
 	}
 }
@@ -329,6 +368,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_samples_are_read_as_marked),
 		cmocka_unit_test(test_reference_agrees),
+		cmocka_unit_test(test_llhttp_agrees),
 		cmocka_unit_test(test_byte_by_byte),
 		cmocka_unit_test(test_slack_does_not_matter),
 		cmocka_unit_test(test_every_three_segments),
