@@ -12,11 +12,6 @@ expect_sent() {
 	expect_eq "$("${@:2}")" "$1" "requests that ${2#with_} had answered"
 }
 
-# Connections that the namespace has accepted: ab opens one or two that it never uses.
-accepted() {
-	in_ns cat /proc/net/snmp | awk '$1 == "Tcp:" && $7 ~ /^[0-9]+$/ { print $7 }'
-}
-
 test_h2load_keepalive() {
 	start_watching
 	expect_sent 2000 with_h2load --h1 -n 2000 -c 4 "$STABLE/"

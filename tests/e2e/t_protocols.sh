@@ -2,24 +2,6 @@
 # shellcheck shell=bash
 # What is not HTTP/1 is unknown: never a success, never a status.
 
-# expect_only_unknown VERSION: of which there must be some.
-expect_only_unknown() {
-	expect "requests stay in flight" wait_for 5 dump_is "$1" .requests.in_flight 0
-	expect "nothing is counted as unknown" not dump_is "$1" .requests.unknown 0
-	expect_eq "$(dump "$1" '.requests | .total - .unknown')" 0 "requests that are not unknown"
-	expect_eq "$(dump "$1" .window.P)" null "P"
-}
-
-make_certificate() {
-	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
-		-keyout key.pem -out cert.pem 2>/dev/null
-}
-
-# start_nginx_tls NAME PORT
-start_nginx_tls() {
-	extra="ssl_certificate $DIR/cert.pem; ssl_certificate_key $DIR/key.pem;" start_nginx "$1" "127.0.0.1:$2 ssl"
-}
-
 test_tls_of_nginx() {
 	make_certificate
 	start_nginx_tls stable 8000

@@ -111,6 +111,14 @@ expect_requests() {
 	fi
 }
 
+# expect_only_unknown VERSION: of which there must be some.
+expect_only_unknown() {
+	expect "requests stay in flight" wait_for 5 dump_is "$1" .requests.in_flight 0
+	expect "nothing is counted as unknown" not dump_is "$1" .requests.unknown 0
+	expect_eq "$(dump "$1" '.requests | .total - .unknown')" 0 "requests that are not unknown"
+	expect_eq "$(dump "$1" .window.P)" null "P"
+}
+
 # In the kernel and on disk it is as if the agent had never been.
 expect_nothing_left() {
 	local path

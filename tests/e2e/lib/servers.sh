@@ -17,6 +17,11 @@ await_listening() {
 	alive "$1" || fail "$1 ended at once: $(tail -n 1 "$DIR/$1.err")"
 }
 
+# Connections that the namespace has accepted: ab opens one or two that it never uses.
+accepted() {
+	in_ns cat /proc/net/snmp | awk '$1 == "Tcp:" && $7 ~ /^[0-9]+$/ { print $7 }'
+}
+
 make_files() {
 	if [[ -d $DIR/www ]]; then
 		return
@@ -94,6 +99,16 @@ start_nginx() {
 	port=${1%% *}
 	spawn "$name" nginx -e "$DIR/$name.error" -c "$DIR/$name.conf"
 	await_listening "$name" "${port##*:}"
+}
+
+make_certificate() {
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
+		-keyout key.pem -out cert.pem 2>/dev/null
+}
+
+# start_nginx_tls NAME PORT
+start_nginx_tls() {
+	extra="ssl_certificate $DIR/cert.pem; ssl_certificate_key $DIR/key.pem;" start_nginx "$1" "127.0.0.1:$2 ssl"
 }
 
 two_nginx() {

@@ -16,15 +16,15 @@ need_tools() {
 		command -v "$tool" >/dev/null || missing+=("$tool")
 	done
 	if ((${#missing[@]})); then
-		echo "e2e: missing: ${missing[*]} (tools/install-deps test installs them)" >&2
+		echo "$SUITE: missing: ${missing[*]} (tools/install-deps ${SUITE/e2e/test} installs them)" >&2
 		exit 2
 	fi
 	if ((EUID != 0)); then
-		echo "e2e: needs root: it makes network namespaces and loads BPF programs" >&2
+		echo "$SUITE: needs root: it makes network namespaces and loads BPF programs" >&2
 		exit 2
 	fi
 	if [[ -z $(cgroup2) ]]; then
-		echo "e2e: needs cgroup2; none in /proc/self/mountinfo" >&2
+		echo "$SUITE: needs cgroup2; none in /proc/self/mountinfo" >&2
 		exit 2
 	fi
 }
