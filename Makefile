@@ -125,8 +125,8 @@ unit-tests: $(UNIT_TESTS)
 
 SUITES ?= unit bpf e2e
 
-.PHONY: deps-build deps-demo deps-test deps-vm deps-bench deps-accuracy
-deps-build deps-demo deps-test deps-vm deps-bench deps-accuracy:
+.PHONY: deps-build deps-demo deps-test deps-real deps-vm deps-bench deps-accuracy
+deps-build deps-demo deps-test deps-real deps-vm deps-bench deps-accuracy:
 	$(Q)tools/install-deps $(@:deps-%=%)
 
 # What needs packages first is made by a second make, which then sees what they brought.
@@ -136,7 +136,7 @@ demo: deps-demo ## the main job, start to end, in under a minute
 	$(Q)tools/demo
 
 .PHONY: test
-test: deps-test ## all tests that run on this kernel; SUITES="unit bpf e2e vm" chooses
+test: deps-$(if $(filter real,$(SUITES)),real,test) ## all tests that run on this kernel; SUITES="unit bpf e2e real vm" chooses
 	$(Q)$(MAKE) --no-print-directory -s all tools unit-tests bpf-tests
 	$(Q)tests/run $(SUITES)
 
