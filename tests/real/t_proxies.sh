@@ -44,6 +44,20 @@ test_haproxy() {
 	agrees_with_wrk stable
 }
 
+# Of threads the log is not whole, so it is what nginx logged behind it that must agree.
+test_haproxy_threads() {
+	start_nginx back 127.0.0.1:8001
+	threads=2 start_haproxy stable 8000 8001
+	ln -s back.access stable.access
+	logs stable nginx
+	start_agent --stable 8000
+	at_once 'by_h2load 1000 8 /' 'by_ab 500 4 200 /' 'by_curl 404 /missing /missing'
+	at_once 'by_h2load 20 4 /big' 'by_ab 500 4 200 / -k' 'by_curl 429 /throttled /throttled'
+	agrees stable
+	expect_spoken stable http1
+	agrees_with_wrk stable
+}
+
 # What HAProxy answers itself never reaches the nginx behind it; a client that leaves, it leaves nginx for.
 test_haproxy_and_what_is_behind() {
 	start_node node 9000

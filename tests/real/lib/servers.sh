@@ -184,6 +184,7 @@ log_of_gunicorn() {
 }
 
 # start_haproxy NAME PORT SERVER_PORT: in front of a server; /down is what it answers itself.
+#   threads=N start_haproxy ...   1 (default): when two log at once, it drops a line
 start_haproxy() {
 	local name=$1
 	need_program haproxy
@@ -191,8 +192,7 @@ start_haproxy() {
 	cat >"$DIR/$name.conf" <<-END
 		global
 			log stdout format raw local0
-			# Two threads that log at once make it drop a line.
-			nbthread 1
+			nbthread ${threads:-1}
 		defaults
 			mode http
 			log global
