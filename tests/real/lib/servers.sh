@@ -159,7 +159,8 @@ start_uvicorn() {
 	/usr/bin/python3 -c 'import fastapi, torch, uvloop, httptools' 2>"$DIR/$name.err" ||
 		skip "$(tail -n 1 "$DIR/$name.err") (tools/install-deps real)"
 	logs "$name" uvicorn
-	spawn "$name" uvicorn --host 127.0.0.1 --port "$2" --app-dir "$SUITE_DIR" "${@:3}" model_app:app
+	spawn "$name" env PYTHONDONTWRITEBYTECODE=1 uvicorn --host 127.0.0.1 --port "$2" \
+		--app-dir "$SUITE_DIR" "${@:3}" model_app:app
 	# It imports torch and trains its model first.
 	wait_for 60 listens_or_dead "$2" "$name" || fail "$name does not listen on port $2 after 60 s"
 	await_listening "$name" "$2"
@@ -174,8 +175,9 @@ start_gunicorn() {
 	local name=$1
 	need_program gunicorn
 	logs "$name" gunicorn 'abort|dropped'
-	spawn "$name" gunicorn --bind "127.0.0.1:$2" --workers 4 --worker-class "$3" --worker-tmp-dir "$DIR" \
-		--chdir "$SUITE_DIR" --access-logfile - --access-logformat '%(s)s %(r)s' "${@:4}" wsgi_app:application
+	spawn "$name" env PYTHONDONTWRITEBYTECODE=1 gunicorn --bind "127.0.0.1:$2" --workers 4 \
+		--worker-class "$3" --worker-tmp-dir "$DIR" --chdir "$SUITE_DIR" \
+		--access-logfile - --access-logformat '%(s)s %(r)s' "${@:4}" wsgi_app:application
 	await_listening "$name" "$2"
 }
 
