@@ -37,6 +37,10 @@ leaving_a_model() {
 	printf '3 GET /abort/stream abort\n2 GET /abort/huge abort\n5 GET / 200\n' | by_node 2
 }
 
+# The first start after a boot reads all of torch from the disk.
+# shellcheck disable=SC2034,SC2154 # for the harness
+DEADLINE[uvicorn]=120 DEADLINE[uvicorn_closes_after_an_error]=120 DEADLINE[uvicorn_h11]=120
+
 test_uvicorn() {
 	start_uvicorn stable 8000 --loop uvloop --http httptools
 	start_agent --stable 8000
