@@ -19,7 +19,7 @@ static __always_inline void frame_segment(struct walk *w, const struct segment *
 		s->last_ns = w->now;
 	}
 	if (seg->fin && dir == OUT) {
-		w->conn->out.fin = 1;
+		w->conn->server_fin = 1;
 		protocol_server_closed(w);
 	}
 }

@@ -15,6 +15,7 @@
 
 #undef __always_inline
 #define __always_inline inline __attribute__((always_inline, unused))
+#define __noinline __attribute__((noinline))
 #define __weak
 #define SEC(name)
 #define __uint(name, value) int(*name)[value]
