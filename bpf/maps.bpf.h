@@ -113,10 +113,13 @@ struct {
 	__type(value, struct serin_running);
 } serin_running __weak SEC(".maps");
 
+/*
+ * Atomic although per CPU: a softirq may interrupt a program that runs in process context, or another task may preempt
+ * it, between the load and the store. Only what the ingress program alone adds to (`started`, `service_requests`,
+ * `bytes_in`) is added to plainly: it runs with softirqs off, and the few others that add to these do so atomically.
+ */
 static __always_inline void serin_add(__u64 *counter, __u64 n)
 {
-	/* Atomic although per CPU: a softirq may interrupt a program that runs in process context, or another task
-	 * may preempt it, between the load and the store. */
 	__sync_fetch_and_add(counter, n);
 }
 
