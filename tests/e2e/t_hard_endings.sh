@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+# shellcheck shell=bash
+# Who ended what, and when: every way a connection can end, at every place of an exchange.
+
+flows() {
+	dump stable '"\(.responses.cut_short) \(.responses.unended)"'
+}
+
+test_hard_client_leaves() {
+	local when how
+	start_stage
+	for how in leave reset; do
+		for when in nothing header body chunk close; do
+			play client_leaves "$when" "$how"
+		done
+	done
+	expect_requests stable client_abort=10
+	play client_leaves_while_asking leave
+	play client_leaves_while_asking reset
+	expect_requests stable client_abort=14
+	expect_eq "$(flows)" "0 0" "responses that the server cut short, and did not end"
+	expect_field .connections.open 0
+	expect_losses
+	expect_times
+}
+
+test_hard_client_leaves_after_the_answer() {
+	start_stage
+	play client_leaves after leave
+	play client_leaves after reset
+	expect_requests stable success=2
+	play client_leaves_pipelined leave
+	play client_leaves_pipelined reset
+	expect_requests stable success=8 client_abort=4
+	expect_eq "$(flows)" "0 0" "responses that the server cut short, and did not end"
+	expect_losses
+	expect_times
+}
+
+test_hard_server_leaves() {
+	local how
+	start_stage
+	for how in leave reset; do
+		play server_leaves nothing "$how"
+		play server_leaves line "$how"
+		play server_leaves header "$how"
+	done
+	play server_leaves_request_unread
+	expect_requests stable server_abort=7
+	expect_eq "$(flows)" "0 0" "responses that the server cut short, and did not end"
+	expect_field .connections.open 0
+	expect_losses
+	expect_times
+}
+
+test_hard_server_closes_in_mid_body() {
+	start_stage
+	play server_leaves body leave
+	expect_requests stable server_abort=1
+	expect_eq "$(flows)" "1 0" "responses that the server cut short, and did not end"
+	play server_leaves chunk leave
+	play server_leaves last leave
+	expect_requests stable server_abort=3
+	expect_eq "$(flows)" "1 2" "responses that the server cut short, and did not end"
+	play server_leaves_pipelined leave
+	expect_requests stable success=2 server_abort=6
+	expect_eq "$(flows)" "2 2" "responses that the server cut short, and did not end"
+	expect_losses
+	expect_times
+}
+
+test_hard_server_resets_in_mid_body() {
+	start_stage
+	play server_leaves body reset
+	expect_requests stable server_abort=1
+	expect_eq "$(flows)" "1 0" "responses that the server cut short, and did not end"
+	play server_leaves chunk reset
+	play server_leaves last reset
+	expect_requests stable server_abort=3
+	expect_eq "$(flows)" "1 2" "responses that the server cut short, and did not end"
+	play server_leaves_pipelined reset
+	expect_requests stable success=2 server_abort=6
+	expect_eq "$(flows)" "2 2" "responses that the server cut short, and did not end"
+	expect_losses
+	expect_times
+}
+
+test_hard_half_closed() {
+	start_stage
+	play half_closed
+	expect_requests stable success=11 server_error=2
+	expect_eq "$(flows)" "0 0" "responses that the server cut short, and did not end"
+	expect_losses
+	expect_times
+}
+
+test_hard_idle_connections_end() {
+	start_stage
+	play idle_ends
+	expect_requests stable success=12
+	expect_field .connections.open 0
+	expect_eq "$(flows)" "0 0" "responses that the server cut short, and did not end"
+	expect_losses
+	expect_times
+}
+
+# A request that no server reads is none of the server's, but it is told.
+test_hard_request_after_shutdown() {
+	start_stage
+	play after_close shutdown
+	expect_requests stable success=1
+	expect_losses after_close=1
+	expect_times
+}
+
+test_hard_request_after_close() {
+	start_stage
+	play after_close close
+	expect_requests stable success=1
+	expect_losses after_close=1
+	play after_close timeout
+	expect_requests stable success=2
+	expect_losses after_close=2
+}
+
+test_hard_stalled() {
+	start_stage --timeout 1
+	begin_play stalled
+	await_stage late
+	wait_for 3 dump_is stable .requests.timeout 12 ||
+		note "time-outs after three times the deadline: $(dump stable .requests.timeout), expected 12"
+	alive play || fail "the scene ended early"
+	expect_requests stable timeout=12
+	cue late
+	end_play
+	expect_requests stable timeout=12 client_error=4
+	expect_eq "$(flows)" "1 1" "responses that the server cut short, and did not end"
+	expect_losses
+	expect_times
+}
+
+# The deadline is each request's own, not the connection's: they pass it together.
+test_hard_stalled_pipeline() {
+	start_stage --timeout 1
+	begin_play stalled_pipeline
+	await_stage late
+	wait_for 3 dump_is stable .requests.timeout 5 ||
+		note "time-outs after three times the deadline: $(dump stable .requests.timeout), expected 5"
+	cue late
+	end_play
+	expect_requests stable timeout=5
+	expect_losses
+	expect_times
+}
+
+# The server does not take what is sent, or does not ask for it: it is the server that is late.
+test_hard_stalled_uploads() {
+	start_stage --timeout 1
+	begin_play stalled_upload
+	await_stage late
+	expect "a server that reads nothing does not time out" wait_for 3 dump_is stable .requests.timeout 1
+	cue late
+	end_play
+	expect_requests stable timeout=1
+	begin_play no_continue
+	await_stage late
+	expect "a server that does not say 100 does not time out" wait_for 3 dump_is stable .requests.timeout 2
+	cue late
+	end_play
+	expect_requests stable timeout=2
+	expect_losses
+}
+
+test_hard_slow_is_not_stalled() {
+	start_stage --timeout 1
+	play slow
+	expect_requests stable success=2
+	expect_losses
+	expect_times
+}
