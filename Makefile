@@ -77,6 +77,14 @@ tools: $(BUILD)/model-server $(BUILD)/load ## build the model server and the loa
 
 # ---- tests ----
 
+# Servers that only the end-to-end tests need.
+$(BUILD)/uring-server: tests/e2e/uring_server.c $(BUILD)/user/util.o
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@ -luring
+
+.PHONY: test-tools
+test-tools: $(BUILD)/uring-server
+
 # A unit test names what it links in its first lines: "Links: user/x.c -lfoo". It is built with sanitizers always.
 UNIT_TESTS := $(patsubst tests/unit/test_%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 links = $(shell sed -n 's|^/\* Links: \(.*\) \*/|\1|p' $(1))
@@ -137,7 +145,7 @@ demo: deps-demo ## the main job, start to end, in under a minute
 
 .PHONY: test
 test: deps-$(if $(filter real,$(SUITES)),real,test) ## all tests that run on this kernel; SUITES="unit bpf e2e real vm" chooses
-	$(Q)$(MAKE) --no-print-directory -s all tools unit-tests bpf-tests
+	$(Q)$(MAKE) --no-print-directory -s all tools test-tools unit-tests bpf-tests
 	$(Q)tests/run $(SUITES)
 
 .PHONY: vmtest

@@ -7,13 +7,18 @@ keepalive HOST PORT              one connection; a path on each line of standard
 ports HOST PORT FIRST COUNT      a connection and a request from each of these source ports; prints port and body
 pipeline HOST PORT COUNT PATH    that many requests in one segment; prints how many answers came
 dribble HOST PORT PATH           a request, a byte a segment; prints the answer's status
+persist HOST PORT STOP           a connection and a request again and again, whatever becomes of them, until that file
+                                 exists; prints how many were answered, how many had no complete answer, and how
+                                 many connections were refused
 send HOST PORT                   standard input as it is, then reads until nothing comes for a second; prints it
 """
 
 import http.client
+import os
 import socket
 import struct
 import sys
+import time
 
 
 def keepalive(host, port):
@@ -68,6 +73,25 @@ def dribble(host, port, path):
         print(read_all(peer).split()[1].decode())
 
 
+def persist(host, port, stop):
+    answered = broken = refused = 0
+    while not os.path.exists(stop):
+        try:
+            with socket.create_connection((host, port), timeout=20) as peer:
+                try:
+                    peer.sendall(request("/", True))
+                except (ConnectionResetError, BrokenPipeError):
+                    pass # an answer may have come all the same
+                if read_all(peer).endswith(b"\r\n\r\ncanary\n"):
+                    answered += 1
+                else:
+                    broken += 1
+        except (ConnectionRefusedError, ConnectionResetError):
+            refused += 1
+            time.sleep(0.01)
+    print(answered, broken, refused)
+
+
 def send(host, port):
     with socket.create_connection((host, port), timeout=1) as peer:
         peer.sendall(sys.stdin.buffer.read())
@@ -75,5 +99,5 @@ def send(host, port):
 
 
 if __name__ == "__main__":
-    commands = {c.__name__: c for c in (keepalive, ports, pipeline, dribble, send)}
+    commands = {c.__name__: c for c in (keepalive, ports, pipeline, dribble, persist, send)}
     commands[sys.argv[1]](sys.argv[2], int(sys.argv[3]), *sys.argv[4:])

@@ -4,6 +4,11 @@
 
 prefork PORT COUNT   that many forked workers on one listener, replaced when they end; /exit/N ends the one that
                      answers with that code, /burn/MS has it use that much processor time first
+plain PORT           one process, one connection at a time, in a reuseport group with all others on the port
+heir PORT PATH       takes the listener over from the server that waits at the path, which exits then, or makes one, and
+                     waits there for its own heir
+reception PORT PATH  accepts connections, and hands them to the clerk at the path
+clerk PATH           serves the connections it is handed, one at a time
 mptcp PORT           an HTTP server on a Multipath TCP listener
 echo PORT            sends back what it gets: no HTTP at all
 silent PORT          accepts and never answers
@@ -11,6 +16,7 @@ silent PORT          accepts and never answers
 
 import http.server
 import os
+import select
 import selectors
 import socket
 import sys
@@ -43,19 +49,74 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def listener(port, protocol=0):
+def listener(port, protocol=0, option=socket.SO_REUSEADDR):
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, protocol)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.setsockopt(socket.SOL_SOCKET, option, 1)
     sock.bind(("127.0.0.1", port))
     sock.listen(128)
     return sock
 
 
-def serve_on(sock):
+def server_on(sock):
     server = http.server.HTTPServer(sock.getsockname(), Handler, bind_and_activate=False)
     server.socket.close()
     server.socket = sock
-    server.serve_forever()
+    return server
+
+
+def serve_on(sock):
+    server_on(sock).serve_forever()
+
+
+def plain(port):
+    serve_on(listener(port, option=socket.SO_REUSEPORT))
+
+
+def waiting_at(path):
+    """A unix socket on which others wait for a descriptor, or bring one."""
+    sock = socket.socket(socket.AF_UNIX)
+    sock.bind(path + ".new")
+    sock.listen(8)
+    os.rename(path + ".new", path)
+    return sock
+
+
+def descriptor_from(peer):
+    _, (descriptor, *_), _, _ = socket.recv_fds(peer, 1, 1)
+    return socket.socket(fileno=descriptor)
+
+
+def connected_to(path):
+    peer = socket.socket(socket.AF_UNIX)
+    peer.connect(path)
+    return peer
+
+
+def heir(port, path):
+    sock = descriptor_from(connected_to(path)) if os.path.exists(path) else listener(port)
+    will, server = waiting_at(path), server_on(sock)
+    while True:
+        ready, _, _ = select.select([will, sock], [], [])
+        if will in ready:
+            socket.send_fds(will.accept()[0], [b"."], [sock.fileno()])
+            return
+        server.handle_request()
+
+
+def reception(port, path):
+    sock, clerk_at = listener(port), connected_to(path)
+    while True:
+        visitor, _ = sock.accept()
+        socket.send_fds(clerk_at, [b"."], [visitor.fileno()])
+        visitor.close()
+
+
+def clerk(_, path):
+    reception_at, _ = waiting_at(path).accept()
+    while True:
+        visitor = descriptor_from(reception_at)
+        Handler(visitor, visitor.getpeername(), None)
+        visitor.close()
 
 
 def prefork(port, count):
@@ -74,17 +135,17 @@ def mptcp(port):
 
 
 def echo(port):
-    select = selectors.DefaultSelector()
+    selector = selectors.DefaultSelector()
     server = listener(port)
-    select.register(server, selectors.EVENT_READ)
+    selector.register(server, selectors.EVENT_READ)
     while True:
-        for key, _ in select.select():
+        for key, _ in selector.select():
             if key.fileobj is server:
-                select.register(server.accept()[0], selectors.EVENT_READ)
+                selector.register(server.accept()[0], selectors.EVENT_READ)
             elif data := key.fileobj.recv(65536):
                 key.fileobj.sendall(data)
             else:
-                select.unregister(key.fileobj)
+                selector.unregister(key.fileobj)
                 key.fileobj.close()
 
 
@@ -96,5 +157,5 @@ def silent(port):
 
 
 if __name__ == "__main__":
-    kinds = {k.__name__: k for k in (prefork, mptcp, echo, silent)}
+    kinds = {k.__name__: k for k in (prefork, plain, heir, reception, clerk, mptcp, echo, silent)}
     kinds[sys.argv[1]](int(sys.argv[2]), *sys.argv[3:])

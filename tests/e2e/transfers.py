@@ -240,4 +240,32 @@ def upload(stage, how, mib):
     server.close()
 
 
-SCENES = (sent, huge, upload)
+def fetch(stage, port, mib):
+    """From a server that is not ours: a large body, of which half is read and then, after a while, the rest; and a
+    small one."""
+    client = socket.create_connection(("127.0.0.1", int(port)), timeout=PATIENCE)
+    stage.bounds.totals["opened"] += 1
+    for size, pause in ((int(mib) * MIB, PAUSE), (1, 0), (0, 0)):
+        request = get(f"/{size}").data
+        before = now()
+        client.sendall(request)
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += client.recv(1)
+            first = now()
+        reader = Reader(client)
+        reader.until(size // 2)
+        time.sleep(pause)
+        resumed = now() if pause else before
+        done = reader.until(size)
+        stage.bounds.totals["in"] += len(request)
+        stage.bounds.totals["out"] += len(head) + size
+        stage.bounds.add("pickup", 0, first - before)
+        stage.bounds.add("first_byte", 0, first - before)
+        if size:
+            stage.bounds.add("first_chunk", 0, done - before)
+        stage.bounds.add("duration", resumed - first if pause else 0, done - before)
+    client.close()
+
+
+SCENES = (sent, huge, upload, fetch)
