@@ -15,7 +15,7 @@ import time
 
 import transfers
 from dialogue import (PATIENCE, Bounds, Request, Response, Stage, bodiless, chunked, get, now, post, receive, sized,
-                      until_close)
+                      stay_on_one_cpu, until_close)
 
 PAUSE = 0.06  # seconds: an end taken one step too early or late is off by more than the bounds allow
 
@@ -258,6 +258,7 @@ def slow_header(stage):
 # ---- large headers ----
 
 def large_headers(stage, side):
+    stay_on_one_cpu()
     huge = "X-Huge: " + "abcdefghijklmno " * 4000
     small = [f"X-{i}: {i}" for i in range(4500)]
     like = ["Content-" + "x" * 60, "Transfer-Encodings: none", "C: d", "T: u"] * 400
@@ -322,6 +323,12 @@ def client_leaves(stage, when, how):
     if how == "leave" and when != "after":
         d.answer_nobody()
     d.over(settled=when == "after")
+
+
+def client_leaves_unanswered(stage):
+    """The server notices, and closes without a word."""
+    stage.open((get(), None)).ask().leave("client").over()
+    stage.open((get(), sized())).ask().answer(20).leave("client").over(settled=False)
 
 
 def client_leaves_while_asking(stage, how):
@@ -506,11 +513,11 @@ def stalled(stage):
             d.reset("client").over(settled=False)
 
 
-def stalled_pipeline(stage):
-    """None of five is answered."""
-    d = stage.open(*[(get(), sized())] * 5).ask()
+def stalled_pipeline(stage, count):
+    """None of so many is answered in time."""
+    d = stage.open(*[(get(), sized())] * int(count)).ask()
     await_cue("late")
-    d.answer().over(settled=False, late=True)
+    d.answer().over(settled=False, remembered=int(count) <= 16, late=True)
 
 
 def stalled_upload(stage):
@@ -553,7 +560,8 @@ def slow(stage):
 SCENES = {f.__name__: f for f in (
     pipeline, pipeline_in_turns, pipeline_overflow, cut_requests, cut_responses, count_cuts, cut_on_one_connection,
     interims, expectation_failed, answered_early, without_body, chunks, chunk_forms, late_end, slow_header,
-    large_headers, ended_by_close, client_leaves, client_leaves_while_asking,
+    large_headers, ended_by_close, client_leaves, client_leaves_unanswered,
+    client_leaves_while_asking,
     client_leaves_pipelined, server_leaves, server_leaves_pipelined, server_leaves_request_unread, half_closed,
     idle_ends, after_close, uncalled_for, upgrade, upgrade_refused, connect, connect_refused, stalled,
     stalled_pipeline, stalled_upload, no_continue, slow, *transfers.SCENES)}

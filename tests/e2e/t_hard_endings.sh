@@ -17,7 +17,8 @@ test_hard_client_leaves() {
 	expect_requests stable client_abort=10
 	play client_leaves_while_asking leave
 	play client_leaves_while_asking reset
-	expect_requests stable client_abort=14
+	play client_leaves_unanswered
+	expect_requests stable client_abort=16
 	expect_eq "$(flows)" "0 0" "responses that the server cut short, and did not end"
 	expect_field .connections.open 0
 	expect_losses
@@ -141,15 +142,24 @@ test_hard_stalled() {
 
 # The deadline is each request's own, not the connection's: they pass it together.
 test_hard_stalled_pipeline() {
+	expect_pipeline_times_out 5
+}
+
+# More than are remembered: the deadline of those is not forgotten.
+test_hard_stalled_pipeline_deep() {
+	expect_pipeline_times_out 20
+}
+
+# expect_pipeline_times_out COUNT: within three times the deadline, and once.
+expect_pipeline_times_out() {
 	start_stage --timeout 1
-	begin_play stalled_pipeline
+	begin_play stalled_pipeline "$1"
 	await_stage late
-	wait_for 3 dump_is stable .requests.timeout 5 ||
-		note "time-outs after three times the deadline: $(dump stable .requests.timeout), expected 5"
+	wait_for 3 dump_is stable .requests.timeout "$1" ||
+		note "time-outs after three times the deadline: $(dump stable .requests.timeout), expected $1"
 	cue late
 	end_play
-	expect_requests stable timeout=5
-	expect_losses
+	expect_requests stable timeout="$1"
 	expect_times
 }
 

@@ -19,6 +19,19 @@ test_hard_pipeline() {
 	expect_times
 }
 
+# Requests and responses pass at the same time, on two CPUs.
+test_hard_pipeline_both_ways() {
+	start_nginx stable 127.0.0.1:8000
+	start_agent --stable 8000
+	play_elsewhere ahead 8000 9000 12
+	expect_requests stable success=6000 client_error=3000
+	expect "nginx logged $(served stable) requests, 9000 were sent" wait_for 5 served_are stable 9000
+	expect_field .latency_seconds.duration.count 9000
+	expect_field .latency_seconds.first_chunk.count 6000
+	expect_field .connections.opened 1
+	expect_losses
+}
+
 # Of more than are remembered some have no times, which is told; what became of them is counted all the same.
 test_hard_pipeline_deep() {
 	local depth

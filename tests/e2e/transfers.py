@@ -7,7 +7,7 @@ import tempfile
 import threading
 import time
 
-from dialogue import PATIENCE, get, now
+from dialogue import PATIENCE, get, now, stay_on_one_cpu
 
 MIB = 1 << 20
 LARGE = 24 * MIB  # more than the socket buffers of both ends hold
@@ -202,6 +202,7 @@ def huge(stage, how, mib):
 
 def upload(stage, how, mib):
     """A request with so large a body, and a small one after it."""
+    stay_on_one_cpu()
     size = int(mib) * MIB
     client, server = stage.connect()
     framing = f"Content-Length: {size}" if how == "sized" else "Transfer-Encoding: chunked"
@@ -268,4 +269,20 @@ def fetch(stage, port, mib):
     client.close()
 
 
-SCENES = (sent, huge, upload, fetch)
+def ahead(_, port, count, window):
+    """GETs and HEADs to a server that is not ours, pipelined: always so many in flight, while it answers on another CPU."""
+    kinds = [b"GET / HTTP/1.1\r\nHost: test\r\n\r\n", b"HEAD /small HTTP/1.1\r\nHost: test\r\n\r\n",
+             b"GET /missing HTTP/1.1\r\nHost: test\r\n\r\n"]
+    answered, asked, rest = 0, 0, b""
+    with socket.create_connection(("127.0.0.1", int(port)), timeout=PATIENCE) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        while answered < int(count):
+            while asked < min(answered + int(window), int(count)):
+                client.sendall(kinds[asked % 3])
+                asked += 1
+            data = rest + client.recv(1 << 16)
+            answered += data.count(b"HTTP/1.1 ")
+            rest = data[-8:] # the mark may be cut
+
+
+SCENES = (sent, huge, upload, fetch, ahead)
