@@ -62,17 +62,19 @@ def pipeline_in_turns(stage, count):
     d.over()
 
 
-def pipeline_overflow(stage, count):
+def pipeline_overflow(stage, count, heads=""):
     """More at once than are remembered; a while later one more, before any response; all answered, that one late; and
     a last one on the quiet connection. Only the last takes less than the while."""
     ok, oops = sized(), sized(status="500 Oops")
     many = [(get(f"/{i}"), ok) for i in range(int(count))]
+    if heads:
+        many[1::2] = [(Request("HEAD /"), bodiless("200 OK", "Content-Length: 5"))] * (int(count) // 2)
     d = stage.open(*many, (get("/between"), oops), (get("/last"), sized(status="404 Not Found")))
     d.ask(sum(len(q.data) for q, _ in many))
     time.sleep(2 * PAUSE)
     d.ask(len(get("/between").data))
-    for _ in many:
-        d.answer(len(ok.data))
+    for _, response in many:
+        d.answer(len(response.data))
     time.sleep(2 * PAUSE)
     d.answer(len(oops.data))
     d.ask().answer().over(remembered=False)

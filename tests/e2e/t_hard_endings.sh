@@ -86,6 +86,24 @@ test_hard_server_resets_in_mid_body() {
 	expect_times
 }
 
+# A response may be sent after its server has closed, or has died: it lasts until its last byte has left.
+test_hard_server_closes_with_a_full_buffer() {
+	start_stage
+	play buffered read
+	expect_requests stable success=1
+	play buffered short
+	expect_requests stable success=1 server_abort=1
+	expect_eq "$(flows)" "1 0" "responses that the server cut short, and did not end"
+	expect_times
+	play buffered reset
+	expect_requests stable success=1 server_abort=1 client_abort=1
+	play broken_off
+	expect_requests stable success=1 server_abort=1 client_abort=2
+	expect_eq "$(flows)" "1 0" "responses that the server cut short, and did not end"
+	expect_field .connections.open 0
+	expect_losses
+}
+
 test_hard_half_closed() {
 	start_stage
 	play half_closed

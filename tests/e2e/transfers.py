@@ -3,6 +3,7 @@
 
 import os
 import socket
+import struct
 import tempfile
 import threading
 import time
@@ -13,6 +14,7 @@ MIB = 1 << 20
 LARGE = 24 * MIB  # more than the socket buffers of both ends hold
 WRITES = 40       # of a small response
 PAUSE = 0.15      # seconds that the client stops reading for
+SO_SNDBUFFORCE = 32 # which the socket module lacks
 
 
 # ---- how a server sends `size` bytes of zeros after a header ----
@@ -241,6 +243,51 @@ def upload(stage, how, mib):
     server.close()
 
 
+def buffered(stage, end):
+    """The server writes 2 MiB into its socket's buffer and closes, long before the client takes them. Then the client
+    takes all, or resets; or it finds half of what was announced."""
+    size = 2 * MIB
+    client, server = stage.connect()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+    server.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 8 * MIB)
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {size * 2 if end == 'short' else size}\r\n\r\n".encode()
+    begun = ask(stage, client, server)
+    sending = now()
+    server.sendall(head + bytes(size))
+    server.close()
+    time.sleep(PAUSE)
+    if end == "reset":
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+        return # how much of it was sent is not known
+    resumed, reader = now(), Reader(client)
+    done = reader.until(len(head) + size)
+    if client.recv(1):
+        raise ValueError("more came than was sent")
+    client.close()
+    stage.bounds.totals["out"] += len(head) + size
+    stage.bounds.between("first_byte", begun, (sending, reader.first))
+    stage.bounds.between("first_chunk", begun, (sending, done))
+    if end == "read":
+        stage.bounds.between("duration", begun, (resumed, done))
+
+
+def broken_off(stage):
+    """A client that leaves in the middle of 24 MiB that wait for it."""
+    client, server = stage.connect()
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {LARGE}\r\n\r\n".encode()
+    ask(stage, client, server)
+    sender = Sender(by_sendfile, server, head, LARGE)
+    Reader(client).until(MIB)
+    client.close()
+    try:
+        sender.done()
+    except (ConnectionResetError, BrokenPipeError):
+        server.close()
+        return
+    raise ValueError("all was sent to a client that had left")
+
+
 def fetch(stage, port, mib):
     """From a server that is not ours: a large body, of which half is read and then, after a while, the rest; and a
     small one."""
@@ -285,4 +332,4 @@ def ahead(_, port, count, window):
             rest = data[-8:] # the mark may be cut
 
 
-SCENES = (sent, huge, upload, fetch, ahead)
+SCENES = (sent, huge, upload, buffered, broken_off, fetch, ahead)
