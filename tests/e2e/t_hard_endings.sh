@@ -142,6 +142,14 @@ test_hard_request_after_close() {
 	expect_losses after_close=2
 }
 
+# The same once the server's socket has shrunk to the kernel's remainder of FIN-WAIT-2: still nobody's request.
+test_hard_request_long_after_close() {
+	start_stage
+	play after_close acknowledged
+	expect_requests stable success=1
+	expect_losses after_close=1
+}
+
 test_hard_stalled() {
 	start_stage --timeout 1
 	begin_play stalled
