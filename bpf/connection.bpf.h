@@ -24,6 +24,8 @@ static __always_inline __u64 asked(struct serin_conn *conn, __u32 n)
 {
 	__u64 word = *(volatile __u64 *)&conn->asked[n % SERIN_RING];
 
+	if (conn->deep && *(volatile __u32 *)&conn->begun - n > SERIN_RING)
+		return 0;
 	return (word & SERIN_ASKED_NS) && ((word >> SERIN_ASKED_NUMBER_SHIFT ^ n) & SERIN_ASKED_NUMBER) == 0 ? word : 0;
 }
 
@@ -38,21 +40,17 @@ static __always_inline bool has_begun(struct serin_conn *conn, __u32 n)
 	return asked(conn, n) || (__s32)(*(volatile __u32 *)&conn->begun - n) > 0;
 }
 
-static __always_inline void mark_head(struct serin_conn *conn, __u32 n)
-{
-	conn->head |= 1ULL << (n % HEAD_BITS);
-	conn->asked[n % SERIN_RING] |= SERIN_ASKED_HEAD;
-}
-
-/* Is the response under way one to HEAD? What answers nothing is not. */
-static __always_inline bool answers_head(struct serin_conn *conn)
+/* What the response under way answers, as far as its framing depends on it. */
+static __always_inline enum http1_to answers_to(struct serin_conn *conn)
 {
 	__u32 n = conn->answered;
 	__u64 word = asked(conn, n);
 
-	if (!conn->begin_ns)
-		return false;
-	return word ? word & SERIN_ASKED_HEAD : conn->head >> (n % HEAD_BITS) & 1;
+	if (!conn->begin_ns) /* nothing */
+		return HTTP1_TO_OTHER;
+	if (conn->connect == n + 1)
+		return HTTP1_TO_CONNECT;
+	return (word ? word & SERIN_ASKED_HEAD : conn->head >> (n % HEAD_BITS) & 1) ? HTTP1_TO_HEAD : HTTP1_TO_OTHER;
 }
 
 /* Takes all requests that have no outcome yet: the caller tallies as many as are returned. */
@@ -111,6 +109,9 @@ static __always_inline void conn_note_cut(struct serin_conn *conn, struct serin_
 		serin_add(&tally->cut_short, 1);
 	else if (state >= HTTP1_CHUNK_SIZE && state <= HTTP1_TRAILER_BLANK)
 		serin_add(&tally->unended, 1);
+	else
+		return;
+	conn->begin_ns = 0; /* a reset is noticed twice: as the socket's state, and as the segment */
 }
 
 /* ns without a byte from the server after which a request has timed out. */
@@ -122,6 +123,8 @@ static __always_inline __u64 conn_silent_since(struct serin_conn *conn, __u32 n)
 {
 	__u64 since = request_start(conn, n);
 
+	if (!since && conn->begun - n > SERIN_RING) /* not remembered, but older than the oldest that is */
+		since = request_start(conn, conn->begun - SERIN_RING);
 	if (since && conn->out.last_ns > since)
 		since = conn->out.last_ns;
 	if (since && conn->in.http.state != HTTP1_START && conn->in.last_ns > since)
@@ -129,20 +132,41 @@ static __always_inline __u64 conn_silent_since(struct serin_conn *conn, __u32 n)
 	return since;
 }
 
-/* The deadline of the oldest request, if it has passed: a time-out, or, if its client had sent a FIN before, nobody's
- * loss. Once for each request: what the server sends later changes nothing. */
-static __always_inline void conn_expire(struct serin_conn *conn, struct serin_tally *tally, __u64 now)
+struct expiry {
+	struct serin_conn *conn;
+	struct serin_tally *tally;
+	__u64 now;
+};
+
+/* The oldest request without an outcome. 1: it is not late, and so are none after it. */
+static long expire_oldest(__u32 index, void *ctx)
 {
+	struct expiry *e = ctx;
+	struct serin_conn *conn = e->conn;
 	__u32 n = conn->counted;
 	__u64 since;
 
-	if ((__s32)(conn->begun - n) <= 0 || conn->held || conn->mode != SERIN_MODE_HTTP1)
-		return;
+	if ((__s32)(conn->begun - n) <= 0)
+		return 1;
 	since = conn_silent_since(conn, n);
-	if (!since || now < since || now - since < serin_deadline_ns)
-		return;
+	if (!since || e->now < since || e->now - since < serin_deadline_ns)
+		return 1;
 	if (__sync_val_compare_and_swap(&conn->counted, n, n + 1) == n)
-		serin_add(&tally->outcome[conn->client_fin ? SERIN_CLIENT_ABORT : SERIN_TIMEOUT], 1);
+		serin_add(&e->tally->outcome[conn->client_fin ? SERIN_CLIENT_ABORT : SERIN_TIMEOUT], 1);
+	return 0;
+}
+
+#define EXPIRE_MAX 64 /* requests of a connection at a time */
+
+/* The requests whose deadline has passed: time-outs, or, if the client had sent a FIN before, nobody's loss. Once for
+ * each: what the server sends later changes nothing. */
+static __always_inline void conn_expire(struct serin_conn *conn, struct serin_tally *tally, __u64 now)
+{
+	struct expiry e = {.conn = conn, .tally = tally, .now = now};
+
+	if (conn->counted == conn->begun || conn->held || conn->mode != SERIN_MODE_HTTP1)
+		return;
+	bpf_loop(EXPIRE_MAX, expire_oldest, &e, 0);
 }
 
 static __always_inline void conn_closed(struct serin_conn *conn, struct serin_tally *tally)

@@ -21,13 +21,39 @@ static __noinline void lose_sync(struct serin_conn *conn, struct serin_tally *ta
 	conn_end_pending(conn, tally, SERIN_UNKNOWN);
 }
 
-/* `counted` is on the server's side's cache line: it is looked at again only when it may be too long ago. */
-static __always_inline bool too_many_in_flight(struct serin_conn *conn)
+/* Too many in flight to know which answer has no body. No later request line says how many answers are still to come, so
+ * there is no way back. */
+static __noinline void lose_pipeline(struct serin_conn *conn, struct serin_tally *tally)
 {
-	if (conn->begun - conn->counted_seen < HEAD_BITS)
+	lose_sync(conn, tally, SERIN_LOSS_PIPELINE);
+	conn->mode = SERIN_MODE_TUNNEL;
+}
+
+/* Are more in flight than methods are remembered? `answered` is on the server's side's cache line: it is looked at again
+ * only when it may be too long ago. */
+static __always_inline bool is_overfull(struct serin_conn *conn, __u32 n)
+{
+	if (n - conn->answered_seen < HEAD_BITS)
 		return false;
-	conn->counted_seen = *(volatile __u32 *)&conn->counted;
-	return conn->begun - conn->counted_seen >= HEAD_BITS;
+	conn->answered_seen = *(volatile __u32 *)&conn->answered;
+	if (n - conn->answered_seen < HEAD_BITS)
+		return false;
+	conn->deep = 1;
+	return true;
+}
+
+/* The newest request is a HEAD. That may be known twice. */
+static __always_inline void request_is_head(struct walk *w)
+{
+	struct serin_conn *conn = w->conn;
+	__u32 n = conn->begun - 1;
+
+	if (is_overfull(conn, n)) {
+		lose_pipeline(conn, w->tally);
+		return;
+	}
+	conn->head |= 1ULL << (n % HEAD_BITS);
+	conn->asked[n % SERIN_RING] |= SERIN_ASKED_HEAD;
 }
 
 static __always_inline void request_begin(struct walk *w)
@@ -40,8 +66,9 @@ static __always_inline void request_begin(struct walk *w)
 		serin_lost(SERIN_LOSS_AFTER_CLOSE, 1);
 		return;
 	}
-	if (too_many_in_flight(conn)) {
-		lose_sync(conn, w->tally, SERIN_LOSS_PIPELINE);
+	/* The place of a method is free, or that of a request which was no HEAD: neither is this one then. */
+	if (is_overfull(conn, n) && conn->head >> (n % HEAD_BITS) & 1) {
+		lose_pipeline(conn, w->tally);
 		return;
 	}
 	conn->head &= ~(1ULL << (n % HEAD_BITS));
@@ -78,9 +105,11 @@ static __always_inline void request_events(struct walk *w, __u32 events)
 	if (events & HTTP1_HEADERS) {
 		conn_speaks(conn, w->tally, SERIN_HTTP1);
 		if (conn->in.http.flags & HTTP1_F_HEAD)
-			mark_head(conn, conn->begun - 1);
-		if (conn->in.http.flags & HTTP1_F_CONNECT)
-			events |= HTTP1_BROKEN;
+			request_is_head(w);
+		if (conn->in.http.flags & HTTP1_F_CONNECT) { /* what follows is HTTP/1 only if the server refuses */
+			conn->connect = conn->begun;
+			conn->adrift = 1;
+		}
 	}
 	if (events & HTTP1_BROKEN)
 		request_opaque(w);
@@ -327,7 +356,7 @@ static __always_inline long walk_step(struct walk *w, enum direction dir)
 	__u8 *window = dir == IN ? conn->in_window : conn->out_window;
 	__u32 events = 0, ahead, off;
 
-	if (s->at >= s->end || conn->mode != SERIN_MODE_HTTP1)
+	if (s->at >= s->end || conn->mode != SERIN_MODE_HTTP1 || (dir == IN && conn->adrift))
 		return 1;
 	ahead = http1_body_ahead(&s->http, s->end - s->at);
 	if (ahead) {
@@ -342,7 +371,7 @@ static __always_inline long walk_step(struct walk *w, enum direction dir)
 		if (off >= SERIN_WINDOW)
 			return 1;
 		s->at += http1_frame(&s->http, dir == IN ? HTTP1_REQUEST : HTTP1_RESPONSE,
-				     dir == OUT && answers_head(conn), window + off, s->window_bytes - off,
+				     dir == OUT ? answers_to(conn) : HTTP1_TO_OTHER, window + off, s->window_bytes - off,
 				     &events);
 	}
 	if (!events)
@@ -372,7 +401,7 @@ static __always_inline void walk_http1(struct walk *w, enum direction dir)
 	if (dir == IN) {
 		bpf_loop(2 * (s->end - s->at), walk_request, w, 0);
 		if (s->http.flags & HTTP1_F_HEAD && w->conn->mode == SERIN_MODE_HTTP1) /* it may be refused before its header ends */
-			mark_head(w->conn, w->conn->begun - 1);
+			request_is_head(w);
 	} else {
 		bpf_loop(2 * (s->end - s->at), walk_response, w, 0);
 		if (w->conn->untimed)
@@ -390,6 +419,7 @@ static __always_inline bool is_request_line(__u32 word)
 	case 'P' | 'A' << 8 | 'T' << 16 | 'C' << 24:
 	case 'D' | 'E' << 8 | 'L' << 16 | 'E' << 24:
 	case 'O' | 'P' << 8 | 'T' << 16 | 'I' << 24:
+	case 'C' | 'O' << 8 | 'N' << 16 | 'N' << 24:
 		return true;
 	}
 	return false;

@@ -229,8 +229,10 @@ struct serin_conn {
 	__u8 doubtful_reset; /* a RST came that TCP may not have taken */
 	__u8 client_fin;     /* closed by the client */
 	__u8 server_fin;     /* closed by the server */
-	__u8 pad[3];
+	__u8 deep;	     /* so many requests were in flight once that the numbers in `asked` came round */
+	__u8 pad[2];
 	__u32 closed;
+	__u32 connect;	     /* number of the newest CONNECT, from 1 on */
 	__u64 pad_shared[4];
 
 	/* From ingress to egress. */
@@ -239,7 +241,7 @@ struct serin_conn {
 	/* Ingress. */
 	__u32 busy;
 	__u32 begun;	     /* requests begun */
-	__u32 counted_seen;  /* `counted`, some time ago */
+	__u32 answered_seen; /* `answered`, some time ago */
 	__u32 pad_in;
 	__u64 head;	     /* bit n % 64: request n has no response body whatever the headers say */
 	__u64 turn_ns;	     /* opaque: start of the turn not yet answered */

@@ -25,6 +25,9 @@
 
 enum http1_side { HTTP1_REQUEST, HTTP1_RESPONSE };
 
+/* What a response answers, as far as its framing depends on it. */
+enum http1_to { HTTP1_TO_OTHER, HTTP1_TO_HEAD, HTTP1_TO_CONNECT };
+
 enum http1_state {
 	HTTP1_START,	   /* between messages */
 	HTTP1_METHOD,	   /* request: in the method */
@@ -181,10 +184,11 @@ HTTP1_INLINE void http1_request_body(struct http1 *h, __u32 *events)
 		http1_end(h, events);
 }
 
-/* RFC 9112, 6.3: how long is the body of this response? `bodiless`: it answers HEAD. */
-HTTP1_INLINE void http1_response_body(struct http1 *h, int bodiless, __u32 *events)
+/* RFC 9112, 6.3: how long is the body of this response? */
+HTTP1_INLINE void http1_response_body(struct http1 *h, enum http1_to to, __u32 *events)
 {
-	if (h->status == 101) { /* the protocol changes here: the request is answered */
+	if (h->status == 101 || (to == HTTP1_TO_CONNECT && h->status >= 200 && h->status < 300)) {
+		/* The protocol changes here: the request is answered. */
 		*events |= HTTP1_HEADERS | HTTP1_SWITCHED | HTTP1_END;
 		h->state = HTTP1_OPAQUE;
 		return;
@@ -195,7 +199,7 @@ HTTP1_INLINE void http1_response_body(struct http1 *h, int bodiless, __u32 *even
 		return;
 	}
 	*events |= HTTP1_HEADERS;
-	if (bodiless || h->status == 204 || h->status == 304)
+	if (to == HTTP1_TO_HEAD || h->status == 204 || h->status == 304)
 		http1_end(h, events);
 	else if (h->flags & HTTP1_F_CHUNKED)
 		h->state = HTTP1_CHUNK_SIZE, h->matched = 0, h->left = 0;
@@ -207,12 +211,12 @@ HTTP1_INLINE void http1_response_body(struct http1 *h, int bodiless, __u32 *even
 		http1_end(h, events);
 }
 
-HTTP1_APART void http1_header_done(struct http1 *h, enum http1_side side, int bodiless, __u32 *events)
+HTTP1_APART void http1_header_done(struct http1 *h, enum http1_side side, enum http1_to to, __u32 *events)
 {
 	if (side == HTTP1_REQUEST)
 		http1_request_body(h, events);
 	else
-		http1_response_body(h, bodiless, events);
+		http1_response_body(h, to, events);
 }
 
 /* Header names that matter, and where two of them part. */
@@ -351,7 +355,7 @@ HTTP1_INLINE __u32 http1_colon(struct http1 *h, __u8 state, __u8 c, __u32 *event
 }
 
 /* At the start of a header line. */
-HTTP1_INLINE __u32 http1_field(struct http1 *h, enum http1_side side, int bodiless, const __u8 *w, __u32 n,
+HTTP1_INLINE __u32 http1_field(struct http1 *h, enum http1_side side, enum http1_to to, const __u8 *w, __u32 n,
 			       __u32 *events)
 {
 	__u8 c = w[0];
@@ -361,7 +365,7 @@ HTTP1_INLINE __u32 http1_field(struct http1 *h, enum http1_side side, int bodile
 		return 1;
 	}
 	if (c == '\n' || (c == '\r' && n >= 2 && w[1] == '\n')) {
-		http1_header_done(h, side, bodiless, events);
+		http1_header_done(h, side, to, events);
 		return c == '\n' ? 1 : 2;
 	}
 	if (c == '\r') {
@@ -695,13 +699,11 @@ HTTP1_INLINE void http1_pass_body(struct http1 *h, __u32 taken, __u32 *events)
 		h->state = HTTP1_CHUNK_END, h->matched = 0;
 }
 
-#define HTTP1_BODILESS 2 /* beside the side: a BPF function has five arguments at most */
-
-/* The states that few steps are in. */
-HTTP1_APART __u32 http1_other(struct http1 *h, __u32 side_and_bodiless, const __u8 *w, __u32 n, __u32 *events)
+/* The states that few steps are in. Side and `to` are one argument: a BPF function has five at most. */
+HTTP1_APART __u32 http1_other(struct http1 *h, __u32 side_and_to, const __u8 *w, __u32 n, __u32 *events)
 {
-	enum http1_side side = side_and_bodiless & 1 ? HTTP1_RESPONSE : HTTP1_REQUEST;
-	int bodiless = side_and_bodiless & HTTP1_BODILESS;
+	enum http1_side side = side_and_to & 1 ? HTTP1_RESPONSE : HTTP1_REQUEST;
+	enum http1_to to = side_and_to >> 1;
 
 	switch (h->state) {
 	case HTTP1_METHOD:
@@ -718,7 +720,7 @@ HTTP1_APART __u32 http1_other(struct http1 *h, __u32 side_and_bodiless, const __
 		return http1_type(h, w[0]);
 	case HTTP1_BLANK:
 		if (w[0] == '\n')
-			http1_header_done(h, side, bodiless, events);
+			http1_header_done(h, side, to, events);
 		else
 			http1_opaque(h, events);
 		return 1;
@@ -746,22 +748,22 @@ HTTP1_APART __u32 http1_other(struct http1 *h, __u32 side_and_bodiless, const __
 /*
  * One step over header or chunk framing, where http1_body_ahead() is 0: reads w[0..n), n > 0, and answers how many
  * bytes it consumed, which can be 0 when only the state changed (never twice in a row). Sets bits of enum
- * http1_event in *events. HTTP1_SLACK bytes after the window must be readable. `bodiless` (responses): the request
- * was HEAD.
+ * http1_event in *events. HTTP1_SLACK bytes after the window must be readable. `to`: what a response
+ * answers.
  */
-HTTP1_INLINE __u32 http1_frame(struct http1 *h, enum http1_side side, int bodiless, const __u8 *w, __u32 n,
+HTTP1_INLINE __u32 http1_frame(struct http1 *h, enum http1_side side, enum http1_to to, const __u8 *w, __u32 n,
 			       __u32 *events)
 {
 	__u32 used = 0;
 
 	/* The states that most steps are in come first: BPF has no jump tables. */
 	if (h->state == HTTP1_FIELD || h->state == HTTP1_UNFOLDED)
-		used = http1_field(h, side, bodiless, w, n, events);
+		used = http1_field(h, side, to, w, n, events);
 	else if (h->state == HTTP1_START)
 		used = side == HTTP1_REQUEST ? http1_request_start(h, w, n, events)
 					     : http1_response_start(h, w, n, events);
 	else if (h->state != HTTP1_LINE)
-		return http1_other(h, side | (bodiless ? HTTP1_BODILESS : 0), w, n, events);
+		return http1_other(h, side | to << 1, w, n, events);
 	/* What comes next is nearly always a line that does not matter: on in the same step. */
 	if (h->state != HTTP1_LINE || used >= n || used > HTTP1_SLACK - HTTP1_SCAN)
 		return used;
@@ -769,13 +771,13 @@ HTTP1_INLINE __u32 http1_frame(struct http1 *h, enum http1_side side, int bodile
 }
 
 /* The same over any bytes, body included. */
-HTTP1_INLINE __u32 http1_step(struct http1 *h, enum http1_side side, int bodiless, const __u8 *w, __u32 n,
+HTTP1_INLINE __u32 http1_step(struct http1 *h, enum http1_side side, enum http1_to to, const __u8 *w, __u32 n,
 			      __u32 *events)
 {
 	__u32 ahead = http1_body_ahead(h, n);
 
 	if (!ahead)
-		return http1_frame(h, side, bodiless, w, n, events);
+		return http1_frame(h, side, to, w, n, events);
 	http1_pass_body(h, ahead, events);
 	return ahead;
 }
