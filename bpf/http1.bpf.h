@@ -8,6 +8,7 @@
 #include "segment.bpf.h"
 
 #define NAME_AHEAD 40	/* the longest header name that matters and a short value: read whole, they are a step */
+#define REQUEST_MIN 17	/* "A * HTTP/1.1" and an empty line */
 #define METHOD_PRI ('P' << 16 | 'R' << 8 | 'I') /* of HTTP/2's preface, as the framing keeps a method */
 
 /* ---- requests ---- */
@@ -71,6 +72,8 @@ static __always_inline void request_begin(struct walk *w)
 		lose_pipeline(conn, w->tally);
 		return;
 	}
+	if (conn->extra)
+		conn->extra = 0;
 	conn->head &= ~(1ULL << (n % HEAD_BITS));
 	ask(conn, n, w->now);
 	conn->begun = n + 1; /* unlock() is the barrier: the response may be read on another CPU */
@@ -84,12 +87,14 @@ static __noinline void request_opaque(struct walk *w)
 {
 	__u32 pending = conn_take_pending(w->conn);
 	const struct http1 *http = &w->conn->in.http;
+	__u64 start;
 
 	w->conn->mode = SERIN_MODE_OPAQUE;
 	conn_speaks(w->conn, w->tally, http->matched == 3 && http->left == METHOD_PRI ? SERIN_HTTP2 : SERIN_OTHER);
 	if (!pending)
 		return;
-	w->conn->turn_ns = w->now;
+	start = request_start(w->conn, w->conn->begun - 1);
+	w->conn->turn_ns = start ? start : w->now;
 	if (pending > 1)
 		serin_add(&w->tally->outcome[SERIN_UNKNOWN], pending - 1);
 }
@@ -108,7 +113,7 @@ static __always_inline void request_events(struct walk *w, __u32 events)
 			request_is_head(w);
 		if (conn->in.http.flags & HTTP1_F_CONNECT) { /* what follows is HTTP/1 only if the server refuses */
 			conn->connect = conn->begun;
-			conn->adrift = 1;
+			conn->adrift = SERIN_ADRIFT;
 		}
 	}
 	if (events & HTTP1_BROKEN)
@@ -164,6 +169,11 @@ static __always_inline void response_begin(struct walk *w)
 
 	/* Without a request it answers nothing (408 before an idle close): framed, but not counted. */
 	conn->begin_ns = has_begun(conn, conn->answered) ? w->now : 0;
+	if (!conn->begin_ns) {
+		conn->extra = 1;
+		if (conn->adrift)
+			conn->adrift = SERIN_ADRIFT;
+	}
 	conn->body_sends = 0;
 	conn->first_body_ns = 0;
 	conn->untimed = 0;
@@ -435,16 +445,22 @@ static __always_inline bool begins_request(struct walk *w)
 	       is_request_line(word);
 }
 
+/* What the client sends then is a request: it is not in the middle of one, nor is a response still to come. */
+static __always_inline bool server_spoke_last(const struct serin_conn *conn)
+{
+	return conn->in.last_ns <= conn->out.last_ns;
+}
+
 /* We came in the middle, or bytes of a response were missed. */
 static __noinline void walk_lost(struct walk *w, enum direction dir)
 {
 	struct serin_conn *conn = w->conn;
 
-	if (dir == IN && begins_request(w)) {
+	if (dir == IN && server_spoke_last(conn) && begins_request(w)) {
 		__builtin_memset(&conn->in.http, 0, sizeof(conn->in.http));
 		__builtin_memset(&conn->out.http, 0, sizeof(conn->out.http));
 		conn->answered = conn->begun;
-		conn->adrift = 0;
+		conn->adrift = SERIN_ON_COURSE;
 		conn->mode = SERIN_MODE_HTTP1;
 		walk_http1(w, dir);
 		return;
@@ -462,10 +478,10 @@ static __noinline bool is_adrift(struct walk *w)
 {
 	struct serin_conn *conn = w->conn;
 
-	if (conn->answered != conn->begun || !begins_request(w))
+	if (conn->adrift == SERIN_ADRIFT_BEYOND || conn->answered != conn->begun || !server_spoke_last(conn) || !begins_request(w))
 		return true;
 	__builtin_memset(&conn->in.http, 0, sizeof(conn->in.http));
-	conn->adrift = 0;
+	conn->adrift = SERIN_ON_COURSE;
 	return false;
 }
 
@@ -492,7 +508,7 @@ static __always_inline void http1_missed(struct walk *w, enum direction dir, __u
 	if (http1_body_ahead(&s->http, n) == n && (dir == IN || s->http.state == HTTP1_UNTIL_CLOSE || s->http.left > n)) {
 		http1_pass_body(&s->http, n, &events);
 	} else if (dir == IN) {
-		conn->adrift = 1;
+		conn->adrift = s->http.state == HTTP1_START && n >= REQUEST_MIN && !conn->extra ? SERIN_ADRIFT_BEYOND : SERIN_ADRIFT;
 		serin_lost(SERIN_LOSS_GAP, 1);
 	} else {
 		lose_sync(conn, w->tally, SERIN_LOSS_GAP);

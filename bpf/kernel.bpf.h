@@ -58,6 +58,28 @@ struct net {
 	__u64 net_cookie;
 };
 
+struct sock {
+	struct {
+		int len;
+	} sk_backlog; /* segments that wait for the socket's user to let go of it */
+};
+
+struct inet_sock {
+	struct sock sk;
+};
+
+struct inet_connection_sock {
+	struct inet_sock icsk_inet;
+	struct {
+		__u32 lrcvtime; /* of the newest data received, in jiffies */
+	} icsk_ack;
+};
+
+struct tcp_sock {
+	struct inet_connection_sock inet_conn;
+	__u32 lsndtime; /* of the newest data sent, in jiffies */
+};
+
 struct seq_file;
 
 struct bpf_iter_meta {

@@ -250,6 +250,9 @@ int serin_adopt_connections(struct bpf_iter__tcp *ctx)
 	if (!conn)
 		return 0;
 	conn->mode = SERIN_MODE_LOST;
+	/* The client spoke last: something is under way, and what it sends next need not be a request. */
+	if ((__s32)(BPF_CORE_READ(sk, inet_conn.icsk_ack.lrcvtime) - BPF_CORE_READ(sk, lsndtime)) > 0)
+		conn->in.last_ns = 1;
 	count_opened(conn, is_service_of(common));
 	conn->socket = SERIN_SOCKET_ACCEPTED; /* last: from here on segments are looked at */
 	return 0;

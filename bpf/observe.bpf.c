@@ -43,6 +43,33 @@ static __noinline void bridge(struct walk *w, const struct segment *seg, enum di
 		pass_missed(w, dir, missed);
 }
 
+/* Bytes that were looked at come again, and TCP has not taken the first of them, nor has it them waiting for the server to
+ * let go of the socket: it had refused that segment, most likely by its checksum, which is looked at after us. */
+static __noinline bool was_refused(struct walk *w, const struct segment *seg)
+{
+	struct bpf_sock *sk = w->skb->sk;
+	struct tcp_sock *tcp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
+	struct bpf_tcp_sock *numbers = sk ? bpf_tcp_sock(sk) : NULL;
+
+	return tcp && numbers && !BPF_CORE_READ(tcp, inet_conn.icsk_inet.sk.sk_backlog.len) &&
+	       (__s32)(numbers->rcv_nxt - seg->seq) <= 0;
+}
+
+/* What a segment said that TCP refused is to be forgotten. In a body it does not matter what it said. */
+static __noinline bool forget_refused(struct walk *w, const struct segment *seg)
+{
+	struct serin_conn *conn = w->conn;
+	__u8 state = conn->in.http.state;
+
+	if (conn->protocol > SERIN_HTTP1 || conn->mode == SERIN_MODE_TUNNEL || state == HTTP1_BODY ||
+	    state == HTTP1_CHUNK_DATA || !was_refused(w, seg))
+		return false;
+	w->tally->bytes_in -= conn->in.next - seg->seq;
+	conn->in.next = seg->seq;
+	lose_sync(conn, w->tally, SERIN_LOSS_GAP);
+	return true;
+}
+
 /* How many bytes from the segment's start are not to be looked at: old ones, or all, beyond a hole. */
 static __always_inline __u32 skip_bytes(struct walk *w, const struct segment *seg, enum direction dir)
 {
@@ -56,6 +83,8 @@ static __always_inline __u32 skip_bytes(struct walk *w, const struct segment *se
 	if ((__s32)(s->next - seg->seq) < 0)
 		bridge(w, seg, dir);
 	old = s->next - seg->seq;
+	if (dir == IN && (__s32)old > 0 && len && forget_refused(w, seg))
+		return 0;
 	if (old > len)
 		old = len;
 	if (old && dir == OUT) {
@@ -205,6 +234,17 @@ static __noinline bool use_early(struct walk *w, const struct segment *seg)
 	return true;
 }
 
+/* Part of a response may be among what cannot be read. */
+static __noinline void lose_unreadable(struct serin_conn *conn, enum direction dir)
+{
+	struct serin_tally *tally = serin_tally_of(conn->target);
+
+	if (dir == OUT && tally && conn->mode == SERIN_MODE_HTTP1)
+		lose_sync(conn, tally, SERIN_LOSS_UNREADABLE);
+	else
+		serin_lost(SERIN_LOSS_UNREADABLE, 1);
+}
+
 static __always_inline void observe(struct __sk_buff *skb, enum direction dir)
 {
 	struct bpf_sock *sk = skb->sk;
@@ -217,7 +257,7 @@ static __always_inline void observe(struct __sk_buff *skb, enum direction dir)
 	if (!w.conn || (w.conn->socket != SERIN_SOCKET_ACCEPTED && (dir == OUT || w.conn->socket != SERIN_SOCKET_LISTENER)))
 		return;
 	if (!read_segment(skb, &seg)) {
-		serin_lost(SERIN_LOSS_UNREADABLE, 1);
+		lose_unreadable(w.conn, dir);
 		return;
 	}
 	if (seg.syn) /* it takes a place in the sequence; only TCP Fast Open has data behind it */
@@ -233,6 +273,8 @@ static __always_inline void observe(struct __sk_buff *skb, enum direction dir)
 		return;
 	if (dir == IN && !lock(w.conn)) {
 		lose_sync(w.conn, w.tally, SERIN_LOSS_CONTENDED);
+		if (seg.at < seg.end)
+			w.conn->in.last_ns = bpf_ktime_get_ns();
 		return;
 	}
 	w.now = bpf_ktime_get_ns();

@@ -18,19 +18,17 @@
 #define TLS_HANDSHAKE 0x16
 #define TLS_MAJOR 3
 
-/* By the first bytes of the client, at most four. Too few of HTTP/2's preface are left to the framing of HTTP/1, which
- * meets the rest of it. */
+/* By the first bytes of the client, at most four. What begins with a letter is left to the framing of HTTP/1: it meets
+ * the rest of a method, or of HTTP/2's preface. */
 static __always_inline enum serin_protocol recognise(const __u8 *head, __u32 n)
 {
 	if (head[0] == TLS_HANDSHAKE && (n < 2 || head[1] == TLS_MAJOR))
 		return SERIN_TLS;
 	if ((head[0] < 'A' || head[0] > 'Z') && head[0] != '\r' && head[0] != '\n')
 		return SERIN_OTHER;
-	if (head[0] != 'P' || (n >= 3 && head[1] != 'R'))
-		return SERIN_HTTP1;
-	if (n < 4)
-		return SERIN_PROTOCOL_UNSEEN;
-	return head[2] == 'I' && head[3] == ' ' ? SERIN_HTTP2 : SERIN_HTTP1;
+	if (n >= 4 && head[0] == 'P' && head[1] == 'R' && head[2] == 'I' && head[3] == ' ')
+		return SERIN_HTTP2;
+	return SERIN_PROTOCOL_UNSEEN; /* letters: HTTP/1 once there is a header, see request_events() */
 }
 
 static __noinline void choose(struct walk *w)

@@ -52,7 +52,7 @@ static __always_inline __u32 tcp_offset(void *data, void *data_end)
 	if (ip6->nexthdr == IPPROTO_TCP)
 		return sizeof(*ip6);
 	hop = (__u8 *)(ip6 + 1);
-	if (ip6->nexthdr == IPPROTO_HOPOPTS && (void *)(hop + JUMBO_LEN) <= data_end && hop[0] == IPPROTO_TCP)
+	if (ip6->nexthdr == IPPROTO_HOPOPTS && (void *)(hop + JUMBO_LEN) <= data_end && hop[0] == IPPROTO_TCP && !hop[1])
 		return sizeof(*ip6) + JUMBO_LEN;
 	return 0;
 }

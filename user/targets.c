@@ -101,7 +101,11 @@ static bool tag(const struct claim *claim, int fd, enum serin_socket socket)
 	struct serin_conn conn = {.target = claim->target, .socket = socket};
 	int map = bpf_map__fd(loader_bpf(claim->loader)->maps.serin_conns);
 
-	return bpf_map_update_elem(map, &fd, &conn, BPF_NOEXIST) == 0;
+	if (bpf_map_update_elem(map, &fd, &conn, BPF_NOEXIST) == 0)
+		return true;
+	if (errno != EEXIST)
+		loader_lost(claim->loader, SERIN_LOSS_STORAGE);
+	return false;
 }
 
 /* A listener that was there before us. One recognised by the kernel is tagged and offered already. Returns whether it
@@ -119,8 +123,10 @@ static bool claim_listener(const struct claim *claim, const struct discover_hold
 	}
 	if (!tag(claim, fd, SERIN_SOCKET_LISTENER))
 		return false;
-	if (t->role == SERIN_ROLE_CANARY && claim->steer && steer_offer(claim->steer, fd) < 0)
+	if (t->role == SERIN_ROLE_CANARY && claim->steer && steer_offer(claim->steer, fd) < 0) {
 		claim->targets->unsteered[claim->target] = true;
+		loader_lost(claim->loader, SERIN_LOSS_LISTENERS);
+	}
 	return true;
 }
 

@@ -200,6 +200,13 @@ struct serin_stream {
 	__u32 window_bytes; /* in the window */
 };
 
+/* The client's side of an HTTP/1 connection was lost. It is found again at a request line with nothing in flight. */
+enum serin_adrift {
+	SERIN_ON_COURSE,
+	SERIN_ADRIFT,	     /* in a header, or after CONNECT */
+	SERIN_ADRIFT_BEYOND, /* whole requests were missed too: an answer to one of them must have passed */
+};
+
 /* When the server read from a connection. */
 struct serin_reads {
 	__u64 first_ns; /* 0: it did not */
@@ -225,12 +232,13 @@ struct serin_conn {
 	__u8 service;	     /* the client dialled the release's service address */
 	__u8 half_seen;	     /* an exchange was under way when we came: counted as unknown once */
 	__u8 protocol;	     /* enum serin_protocol, chosen once */
-	__u8 adrift;	     /* the client's side was lost in a header: until a request line with nothing in flight */
+	__u8 adrift;	     /* enum serin_adrift */
 	__u8 doubtful_reset; /* a RST came that TCP may not have taken */
 	__u8 client_fin;     /* closed by the client */
 	__u8 server_fin;     /* closed by the server */
 	__u8 deep;	     /* so many requests were in flight once that the numbers in `asked` came round */
-	__u8 pad[2];
+	__u8 extra;	     /* a response came that answers no request that was seen */
+	__u8 pad;
 	__u32 closed;
 	__u32 connect;	     /* number of the newest CONNECT, from 1 on */
 	__u64 pad_shared[4];
