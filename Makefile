@@ -77,13 +77,15 @@ tools: $(BUILD)/model-server $(BUILD)/load ## build the model server and the loa
 
 # ---- tests ----
 
-# Servers that only the end-to-end tests need.
-$(BUILD)/uring-server: tests/e2e/uring_server.c $(BUILD)/user/util.o
+# What the end-to-end tests need that nobody else has: a program a file.
+E2E_TOOLS := $(patsubst tests/e2e/%.c,$(BUILD)/e2e/%,$(wildcard tests/e2e/*.c))
+
+$(BUILD)/e2e/%: tests/e2e/%.c $(BUILD)/user/util.o | $(BUILD)/e2e
 	$(call say,CC,$<)
-	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@ -luring
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@ -Wl,--as-needed -lbpf -luring
 
 .PHONY: test-tools
-test-tools: $(BUILD)/uring-server
+test-tools: $(E2E_TOOLS)
 
 # A unit test names what it links in its first lines: "Links: user/x.c -lfoo". It is built with sanitizers always.
 UNIT_TESTS := $(patsubst tests/unit/test_%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
@@ -200,7 +202,7 @@ fuzz: deps-test ## fuzz the framing for FUZZ_SECONDS (default 60)
 install: all ## install to $(DESTDIR)$(PREFIX)/sbin
 	$(Q)install -D -m 0755 $(BUILD)/serin $(DESTDIR)$(PREFIX)/sbin/serin
 
-$(BUILD) $(BUILD)/user $(BUILD)/tools $(BUILD)/unit $(BUILD)/bpf $(BUILD)/fuzz $(BUILD)/llhttp:
+$(BUILD) $(BUILD)/user $(BUILD)/tools $(BUILD)/unit $(BUILD)/bpf $(BUILD)/e2e $(BUILD)/fuzz $(BUILD)/llhttp:
 	$(Q)mkdir -p $@
 
 .PHONY: clean

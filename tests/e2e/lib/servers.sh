@@ -62,7 +62,7 @@ start_nginx() {
 		error_log $DIR/$name.error;
 		events { worker_connections 1024; }
 		http {
-			log_format line '\$status \$pid \$bytes_sent \$request';
+			log_format line '\$status \$pid \$bytes_sent \$request_length \$request';
 			access_log $DIR/$name.access line;
 			client_body_temp_path $DIR/$name/body;
 			proxy_temp_path $DIR/$name/proxy;

@@ -12,7 +12,7 @@ cgroup2() {
 
 need_tools() {
 	local tool missing=()
-	for tool in ip nsenter ss jq bpftool nginx ab h2load wrk curl python3 openssl setpriv unshare pgrep; do
+	for tool in ip nsenter ss nstat nft iptables-legacy jq bpftool nginx ab h2load nghttp wrk curl python3 openssl setpriv unshare pgrep; do
 		command -v "$tool" >/dev/null || missing+=("$tool")
 	done
 	if ((${#missing[@]})); then
