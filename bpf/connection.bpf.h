@@ -53,6 +53,32 @@ static __always_inline enum http1_to answers_to(struct serin_conn *conn)
 	return (word ? word & SERIN_ASKED_HEAD : conn->head >> (n % HEAD_BITS) & 1) ? HTTP1_TO_HEAD : HTTP1_TO_OTHER;
 }
 
+/* The first read after the start of a request, of those that are remembered. 0: none. A pipelined request may have been
+ * read together with the one before it. */
+static __always_inline __u64 picked_up(struct serin_conn *conn, __u64 start)
+{
+	if (conn->reads_before.first_ns > start)
+		return conn->reads_before.first_ns;
+	if (conn->reads_before.last_ns > start)
+		return conn->reads_before.last_ns;
+	if (conn->reads.first_ns > start)
+		return conn->reads.first_ns;
+	return conn->reads.last_ns > start ? conn->reads.last_ns : 0;
+}
+
+/* When was request n read from? Once for each, when its response begins or when it ends without one. */
+static __always_inline void time_pickup(struct serin_conn *conn, __u32 n)
+{
+	__u64 start = request_start(conn, n), read;
+	__u32 picked = conn->picked;
+
+	if ((__s32)(n - picked) < 0 || __sync_val_compare_and_swap(&conn->picked, picked, n + 1) != picked || !start)
+		return;
+	read = picked_up(conn, start);
+	if (read)
+		serin_time(conn->target, SERIN_PICKUP, read - start);
+}
+
 /* Takes all requests that have no outcome yet: the caller tallies as many as are returned. */
 static __always_inline __u32 conn_take_pending(struct serin_conn *conn)
 {
@@ -68,6 +94,17 @@ static __always_inline __u32 conn_take_pending(struct serin_conn *conn)
 	return 0;
 }
 
+static long pick_pending(__u32 index, void *ctx)
+{
+	struct serin_conn *conn = *(struct serin_conn **)ctx;
+	__u32 n = conn->counted + index;
+
+	if (!has_begun(conn, n))
+		return 1;
+	time_pickup(conn, n);
+	return 0;
+}
+
 /* Ends all requests in flight with one outcome. Opaque turns have none but unknown. */
 static __always_inline void conn_end_pending(struct serin_conn *conn, struct serin_tally *tally,
 					     enum serin_outcome outcome)
@@ -75,6 +112,8 @@ static __always_inline void conn_end_pending(struct serin_conn *conn, struct ser
 	__u32 pending;
 
 	conn->held = 0;
+	if (conn->counted != conn->begun)
+		bpf_loop(SERIN_RING, pick_pending, &conn, 0);
 	pending = conn_take_pending(conn);
 	if (pending)
 		serin_add(&tally->outcome[outcome], pending);
@@ -151,6 +190,7 @@ static long expire_oldest(__u32 index, void *ctx)
 	since = conn_silent_since(conn, n);
 	if (!since || e->now < since || e->now - since < serin_deadline_ns)
 		return 1;
+	time_pickup(conn, n);
 	if (__sync_val_compare_and_swap(&conn->counted, n, n + 1) == n)
 		serin_add(&e->tally->outcome[conn->client_fin ? SERIN_CLIENT_ABORT : SERIN_TIMEOUT], 1);
 	return 0;

@@ -179,34 +179,18 @@ static __always_inline void response_begin(struct walk *w)
 	conn->untimed = 0;
 }
 
-/* The first read after the start of a request, of those that are remembered. 0: none. A pipelined request may have been
- * read together with the one before it. */
-static __always_inline __u64 picked_up(struct serin_conn *conn, __u64 start)
-{
-	if (conn->reads_before.first_ns > start)
-		return conn->reads_before.first_ns;
-	if (conn->reads_before.last_ns > start)
-		return conn->reads_before.last_ns;
-	if (conn->reads.first_ns > start)
-		return conn->reads.first_ns;
-	return conn->reads.last_ns > start ? conn->reads.last_ns : 0;
-}
-
 static __always_inline void response_headers(struct walk *w)
 {
 	struct serin_conn *conn = w->conn;
-	__u64 start = request_start(conn, conn->answered), read;
 
 	if (!conn->begin_ns)
 		return;
-	if (!start) {
+	if (!request_start(conn, conn->answered)) {
 		serin_lost(SERIN_LOSS_PIPELINE, 1);
 		return;
 	}
 	conn->untimed |= SERIN_UNTIMED_FIRST_BYTE;
-	read = picked_up(conn, start);
-	if (read)
-		serin_time(conn->target, SERIN_PICKUP, read - start);
+	time_pickup(conn, conn->answered);
 }
 
 /* The server reads on, for the next request. */
@@ -334,7 +318,7 @@ static __always_inline void response_events(struct walk *w, __u32 events)
 
 /* Looks at the next bytes of the segment. The window is the connection's own memory, not the CPU's: egress runs in
  * process context too, where another program of ours may interrupt it. */
-static __always_inline bool refill(struct walk *w, struct serin_stream *s, __u8 *window)
+static __always_inline bool refill(struct walk *w, struct serin_stream *s, struct serin_view *window)
 {
 	__u32 last = s->end - s->at - 1, n;
 
@@ -342,7 +326,7 @@ static __always_inline bool refill(struct walk *w, struct serin_stream *s, __u8 
 		last = SERIN_WINDOW - 1;
 	asm volatile("" : "+r"(last)); /* keeps the compiler from proving the next line idle */
 	n = (last & (SERIN_WINDOW - 1)) + 1; /* 1 to SERIN_WINDOW, in a form that verifiers before 6.3 follow */
-	if (bpf_skb_load_bytes(w->skb, s->at, window, n)) {
+	if (bpf_skb_load_bytes(w->skb, s->at, window->bytes, n)) {
 		serin_lost(SERIN_LOSS_UNREADABLE, 1);
 		return false;
 	}
@@ -359,12 +343,41 @@ static __always_inline bool needs_refill(const struct serin_stream *s)
 	return used >= s->window_bytes || (left < NAME_AHEAD && s->end - s->at > left);
 }
 
+/*
+ * The framing, as functions of their own to the verifier: it looks at each once, and not again on every way that leads to
+ * it. They answer how many bytes they consumed, and with which events.
+ */
+#define EVENTS_SHIFT 32
+
+static __always_inline __u64 frame_view(struct http1 *http, const struct serin_view *window, __u32 off, __u32 n,
+				   enum http1_side side, enum http1_to to)
+{
+	__u32 events = 0, used;
+
+	if (!http || !window || off >= SERIN_WINDOW)
+		return 0;
+	used = http1_frame(http, side, to, window->bytes + off, n, &events);
+	return used | (__u64)events << EVENTS_SHIFT;
+}
+
+__noinline __u64 serin_frame_request(struct http1 *http, const struct serin_view *window, __u32 off, __u32 n)
+{
+	return frame_view(http, window, off, n, HTTP1_REQUEST, HTTP1_TO_OTHER);
+}
+
+__noinline __u64 serin_frame_response(struct http1 *http, const struct serin_view *window, __u32 off, __u32 n,
+				      enum http1_to to)
+{
+	return frame_view(http, window, off, n, HTTP1_RESPONSE, to);
+}
+
 static __always_inline long walk_step(struct walk *w, enum direction dir)
 {
 	struct serin_conn *conn = w->conn;
 	struct serin_stream *s = dir == IN ? &conn->in : &conn->out;
-	__u8 *window = dir == IN ? conn->in_window : conn->out_window;
+	struct serin_view *window = dir == IN ? &conn->in_window : &conn->out_window;
 	__u32 events = 0, ahead, off;
+	__u64 framed;
 
 	if (s->at >= s->end || conn->mode != SERIN_MODE_HTTP1 || (dir == IN && conn->adrift))
 		return 1;
@@ -380,9 +393,10 @@ static __always_inline long walk_step(struct walk *w, enum direction dir)
 		off = s->at - s->window_at;
 		if (off >= SERIN_WINDOW)
 			return 1;
-		s->at += http1_frame(&s->http, dir == IN ? HTTP1_REQUEST : HTTP1_RESPONSE,
-				     dir == OUT ? answers_to(conn) : HTTP1_TO_OTHER, window + off, s->window_bytes - off,
-				     &events);
+		framed = dir == IN ? serin_frame_request(&s->http, window, off, s->window_bytes - off)
+				   : serin_frame_response(&s->http, window, off, s->window_bytes - off, answers_to(conn));
+		s->at += (__u32)framed;
+		events = framed >> EVENTS_SHIFT;
 	}
 	if (!events)
 		return 0;

@@ -51,7 +51,7 @@ enum serin_protocol {
 
 /* Histograms, per target. Each is in nanoseconds. */
 enum serin_latency {
-	SERIN_PICKUP,		  /* start -> first read by the server, of answered requests; from Linux 6.3 on */
+	SERIN_PICKUP,		  /* start -> first read by the server; from Linux 6.3 on */
 	SERIN_FIRST_BYTE,	  /* start -> first byte of the final response's status line */
 	SERIN_FIRST_CHUNK,	  /* start -> first body byte, any response that has a body */
 	SERIN_STREAM_FIRST_CHUNK, /* the same, streaming responses only */
@@ -187,6 +187,11 @@ enum serin_mode {
 #define SERIN_ASKED_NUMBER 0x7f
 #define SERIN_ASKED_HEAD (1ULL << 63)
 
+/* Bytes of a segment, and as many behind them as the framing may read without looking. */
+struct serin_view {
+	__u8 bytes[SERIN_WINDOW + HTTP1_SLACK];
+};
+
 /* One direction of a connection. */
 struct serin_stream {
 	struct http1 http;
@@ -254,7 +259,7 @@ struct serin_conn {
 	__u64 head;	     /* bit n % 64: request n has no response body whatever the headers say */
 	__u64 turn_ns;	     /* opaque: start of the turn not yet answered */
 	struct serin_stream in;
-	__u8 in_window[SERIN_WINDOW + HTTP1_SLACK];
+	struct serin_view in_window;
 	__u64 pad_egress;
 
 	/* Egress. */
@@ -265,14 +270,14 @@ struct serin_conn {
 			      * RST says whether it still listened */
 	__u16 held_streaming;
 	__u16 untimed;	     /* enum serin_untimed: what of the current response waits to be timed */
-	__u32 pad_out;
+	__u32 picked;	     /* requests whose pickup is timed, or never will be */
 	__u64 held_ns;	     /* when that response ended */
 	__u64 begin_ns;	     /* first byte of the current response. 0: it answers nothing */
 	__u64 first_body_ns;
 	__u64 last_body_ns;
 	struct serin_reads reads, reads_before; /* since the last response's end, and up to it */
 	struct serin_stream out;
-	__u8 out_window[SERIN_WINDOW + HTTP1_SLACK];
+	struct serin_view out_window;
 };
 
 enum serin_untimed {

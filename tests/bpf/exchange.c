@@ -127,8 +127,8 @@ static void requests(const struct side *in, struct happenings *ret_h)
 		const struct http1_message *m = &in->reading.message[i];
 
 		add(ret_h, in->segment_of[m->begin], REQUEST_BEGINS, i);
-		if (m->header_end && m->flags & HTTP1_F_CONNECT) /* its response decides; serin does not wait for that */
-			add(ret_h, in->segment_of[m->header_end - 1], REQUEST_OPAQUE, i);
+		if (m->header_end && m->flags & HTTP1_F_CONNECT) /* its response decides, which the reference reads without it */
+			doubt(ret_h, in->segment_of[m->header_end - 1]);
 		else if (m->fate == HTTP1_FATE_OPAQUE)
 			add_opaque(ret_h, in, m, REQUEST_OPAQUE, i);
 		else if (m->fate == HTTP1_FATE_CUT)
