@@ -40,14 +40,9 @@ static __always_inline bool has_begun(struct serin_conn *conn, __u32 n)
 	return asked(conn, n) || (__s32)(*(volatile __u32 *)&conn->begun - n) > 0;
 }
 
-/* What the response under way answers, as far as its framing depends on it. */
-static __always_inline enum http1_to answers_to(struct serin_conn *conn)
+/* What a response to request n answers, as far as its framing depends on it. `word`: asked(). */
+static __always_inline enum http1_to answers_to(struct serin_conn *conn, __u32 n, __u64 word)
 {
-	__u32 n = conn->answered;
-	__u64 word = asked(conn, n);
-
-	if (!conn->begin_ns) /* nothing */
-		return HTTP1_TO_OTHER;
 	if (conn->connect == n + 1)
 		return HTTP1_TO_CONNECT;
 	return (word ? word & SERIN_ASKED_HEAD : conn->head >> (n % HEAD_BITS) & 1) ? HTTP1_TO_HEAD : HTTP1_TO_OTHER;
@@ -67,10 +62,10 @@ static __always_inline __u64 picked_up(struct serin_conn *conn, __u64 start)
 }
 
 /* When was request n read from? Once for each, when its response begins or when it ends without one. */
-static __always_inline void time_pickup(struct serin_conn *conn, __u32 n)
+static __always_inline void time_pickup(struct serin_conn *conn, __u32 n, __u64 start)
 {
-	__u64 start = request_start(conn, n), read;
 	__u32 picked = conn->picked;
+	__u64 read;
 
 	if ((__s32)(n - picked) < 0 || __sync_val_compare_and_swap(&conn->picked, picked, n + 1) != picked || !start)
 		return;
@@ -101,7 +96,7 @@ static long pick_pending(__u32 index, void *ctx)
 
 	if (!has_begun(conn, n))
 		return 1;
-	time_pickup(conn, n);
+	time_pickup(conn, n, request_start(conn, n));
 	return 0;
 }
 
@@ -190,7 +185,7 @@ static long expire_oldest(__u32 index, void *ctx)
 	since = conn_silent_since(conn, n);
 	if (!since || e->now < since || e->now - since < serin_deadline_ns)
 		return 1;
-	time_pickup(conn, n);
+	time_pickup(conn, n, request_start(conn, n));
 	if (__sync_val_compare_and_swap(&conn->counted, n, n + 1) == n)
 		serin_add(&e->tally->outcome[conn->client_fin ? SERIN_CLIENT_ABORT : SERIN_TIMEOUT], 1);
 	return 0;

@@ -143,12 +143,12 @@ static __always_inline bool is_slow(struct serin_conn *conn, bool streaming, __u
 	return info->slow_duration_ns && now - start > info->slow_duration_ns;
 }
 
-/* The outcome of request n, whose response ended at `end` and is timed in histogram `kind`. Whether it had none yet: it may
+/* The outcome of request n, whose response, the newest, ended at `end` and is timed in histogram `kind`. Whether it had none yet: it may
  * have timed out. */
 static __always_inline bool settle(struct serin_conn *conn, struct serin_tally *tally, __u32 n,
 				   enum serin_outcome outcome, enum serin_latency kind, __u64 end)
 {
-	__u64 start = request_start(conn, n);
+	__u64 start = conn->start_ns;
 	__u32 index = outcome;
 
 	if (__sync_val_compare_and_swap(&conn->counted, n, n + 1) != n)
@@ -166,9 +166,13 @@ static __always_inline bool settle(struct serin_conn *conn, struct serin_tally *
 static __always_inline void response_begin(struct walk *w)
 {
 	struct serin_conn *conn = w->conn;
+	__u32 n = conn->answered;
+	__u64 word = asked(conn, n);
 
 	/* Without a request it answers nothing (408 before an idle close): framed, but not counted. */
-	conn->begin_ns = has_begun(conn, conn->answered) ? w->now : 0;
+	conn->begin_ns = word || has_begun(conn, n) ? w->now : 0;
+	conn->start_ns = word & SERIN_ASKED_NS;
+	conn->to = conn->begin_ns ? answers_to(conn, n, word) : HTTP1_TO_OTHER;
 	if (!conn->begin_ns) {
 		conn->extra = 1;
 		if (conn->adrift)
@@ -185,12 +189,12 @@ static __always_inline void response_headers(struct walk *w)
 
 	if (!conn->begin_ns)
 		return;
-	if (!request_start(conn, conn->answered)) {
+	if (!conn->start_ns) {
 		serin_lost(SERIN_LOSS_PIPELINE, 1);
 		return;
 	}
 	conn->untimed |= SERIN_UNTIMED_FIRST_BYTE;
-	time_pickup(conn, conn->answered);
+	time_pickup(conn, conn->answered, conn->start_ns);
 }
 
 /* The server reads on, for the next request. */
@@ -202,10 +206,10 @@ static __always_inline void forget_reads(struct serin_conn *conn)
 	conn->reads.first_ns = 0;
 }
 
-/* Times what of the response to request n waits for it: for the end of the segment, with which the response may end. */
-static __noinline void time_first(struct serin_conn *conn, __u32 n)
+/* Times what of the current response waits for it: for the end of the segment, with which the response may end. */
+static __noinline void time_first(struct serin_conn *conn)
 {
-	__u64 start = request_start(conn, n);
+	__u64 start = conn->start_ns;
 
 	if (conn->untimed & SERIN_UNTIMED_FIRST_BYTE)
 		serin_time(conn->target, SERIN_FIRST_BYTE, conn->begin_ns - start);
@@ -222,12 +226,9 @@ static __noinline void response_data(struct walk *w)
 {
 	struct serin_conn *conn = w->conn;
 	__u8 flags = conn->out.http.flags;
-	__u64 start;
+	__u64 start = conn->start_ns;
 
-	if (!conn->begin_ns || (conn->body_sends && conn->last_body_ns == w->now))
-		return;
-	start = request_start(conn, conn->answered);
-	if (!start)
+	if (!conn->begin_ns || !start || (conn->body_sends && conn->last_body_ns == w->now))
 		return;
 	if (!conn->body_sends) {
 		conn->first_body_ns = w->now;
@@ -266,7 +267,7 @@ static __always_inline void response_end(struct serin_conn *conn, struct serin_t
 		return;
 	/* Gone, or only done with asking? Its ACK or RST will tell. */
 	if (conn->client_fin && !has_begun(conn, n + 1)) {
-		time_first(conn, n);
+		time_first(conn);
 		conn->answered = n + 1;
 		conn->held_ns = now;
 		conn->held_streaming = streaming;
@@ -276,7 +277,7 @@ static __always_inline void response_end(struct serin_conn *conn, struct serin_t
 	kind = response_kind(conn, streaming, now);
 	conn->answered = n + 1;
 	if (!settle(conn, tally, n, outcome, kind, now) || kind < SERIN_AT_ONCE)
-		time_first(conn, n);
+		time_first(conn);
 	conn->untimed = 0;
 }
 
@@ -394,7 +395,7 @@ static __always_inline long walk_step(struct walk *w, enum direction dir)
 		if (off >= SERIN_WINDOW)
 			return 1;
 		framed = dir == IN ? serin_frame_request(&s->http, window, off, s->window_bytes - off)
-				   : serin_frame_response(&s->http, window, off, s->window_bytes - off, answers_to(conn));
+				   : serin_frame_response(&s->http, window, off, s->window_bytes - off, conn->to);
 		s->at += (__u32)framed;
 		events = framed >> EVENTS_SHIFT;
 	}
@@ -429,7 +430,7 @@ static __always_inline void walk_http1(struct walk *w, enum direction dir)
 	} else {
 		bpf_loop(2 * (s->end - s->at), walk_response, w, 0);
 		if (w->conn->untimed)
-			time_first(w->conn, w->conn->answered);
+			time_first(w->conn);
 	}
 }
 

@@ -268,10 +268,13 @@ struct serin_conn {
 	__u32 body_sends;    /* sends of the current response that carried body bytes */
 	__u32 held;	     /* outcome + 1 of a response sent to a client that has sent its FIN, until the client's ACK or
 			      * RST says whether it still listened */
-	__u16 held_streaming;
-	__u16 untimed;	     /* enum serin_untimed: what of the current response waits to be timed */
+	__u8 held_streaming;
+	__u8 untimed;	     /* enum serin_untimed: what of the current response waits to be timed */
+	__u8 to;	     /* enum http1_to: what it answers */
+	__u8 pad_out;
 	__u32 picked;	     /* requests whose pickup is timed, or never will be */
 	__u64 held_ns;	     /* when that response ended */
+	__u64 start_ns;	     /* start of the request that the current response answers. 0: not known */
 	__u64 begin_ns;	     /* first byte of the current response. 0: it answers nothing */
 	__u64 first_body_ns;
 	__u64 last_body_ns;
@@ -359,7 +362,7 @@ SERIN_SIZE(struct serin_stream, 24 + 16 + 16);
 _Static_assert((offsetof(struct serin_conn, asked) + 8) % SERIN_LINE == 0, "the ring shares a cache line");
 _Static_assert((offsetof(struct serin_conn, busy) + 8) % SERIN_LINE == 0, "ingress shares a cache line");
 _Static_assert((offsetof(struct serin_conn, answered) + 8) % SERIN_LINE == 0, "egress shares a cache line");
-SERIN_SIZE(struct serin_conn, 56 + 8 * SERIN_RING + 40 + 56 + 88 + 56 + 2 * (SERIN_WINDOW + HTTP1_SLACK));
+SERIN_SIZE(struct serin_conn, 56 + 8 * SERIN_RING + 40 + 56 + 96 + 56 + 2 * sizeof(struct serin_view));
 SERIN_SIZE(struct serin_early, sizeof(struct serin_conn) + sizeof(struct serin_tally) + 8);
 SERIN_SIZE(struct serin_watch_key, 32);
 SERIN_SIZE(struct serin_watch, 8);
