@@ -327,10 +327,8 @@ static __always_inline bool refill(struct walk *w, struct serin_stream *s, struc
 		last = SERIN_WINDOW - 1;
 	asm volatile("" : "+r"(last)); /* keeps the compiler from proving the next line idle */
 	n = (last & (SERIN_WINDOW - 1)) + 1; /* 1 to SERIN_WINDOW, in a form that verifiers before 6.3 follow */
-	if (bpf_skb_load_bytes(w->skb, s->at, window->bytes, n)) {
-		serin_lost(SERIN_LOSS_UNREADABLE, 1);
+	if (bpf_skb_load_bytes(w->skb, s->at, window->bytes, n))
 		return false;
-	}
 	s->window_at = s->at;
 	s->window_bytes = n;
 	return true;

@@ -43,16 +43,42 @@ static __noinline void bridge(struct walk *w, const struct segment *seg, enum di
 		pass_missed(w, dir, missed);
 }
 
+enum refusal { TAKEN, REFUSED, REFUSED_FIRST };
+
 /* Bytes that were looked at come again, and TCP has not taken the first of them, nor has it them waiting for the server to
  * let go of the socket: it had refused that segment, most likely by its checksum, which is looked at after us. */
-static __noinline bool was_refused(struct walk *w, const struct segment *seg)
+static __noinline enum refusal was_refused(struct walk *w, const struct segment *seg)
 {
 	struct bpf_sock *sk = w->skb->sk;
 	struct tcp_sock *tcp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
 	struct bpf_tcp_sock *numbers = sk ? bpf_tcp_sock(sk) : NULL;
 
-	return tcp && numbers && !BPF_CORE_READ(tcp, inet_conn.icsk_inet.sk.sk_backlog.len) &&
-	       (__s32)(numbers->rcv_nxt - seg->seq) <= 0;
+	if (!tcp || !numbers || BPF_CORE_READ(tcp, inet_conn.icsk_inet.sk.sk_backlog.len) ||
+	    (__s32)(numbers->rcv_nxt - seg->seq) > 0)
+		return TAKEN;
+	return numbers->rcv_nxt == seg->seq && !numbers->bytes_received ? REFUSED_FIRST : REFUSED;
+}
+
+/* All that the connection has said was refused: it begins anew, and what was counted of it is taken back. */
+static __noinline void forget_all(struct serin_conn *conn, struct serin_tally *tally)
+{
+	__u32 begun = conn->begun ? conn->begun : conn->turn_ns != 0, protocol = conn->protocol;
+
+	tally->started -= begun;
+	if (conn->service)
+		tally->service_requests -= begun;
+	if (conn->counted) /* not HTTP/1 after all: the newest request became a turn, those before it unknown */
+		serin_add(&tally->outcome[SERIN_UNKNOWN], 1 - (__u64)conn->counted);
+	asm volatile("" : "+r"(protocol));
+	if (protocol && protocol < SERIN_PROTOCOLS)
+		serin_add(&tally->protocol[protocol], -1);
+	conn->protocol = SERIN_PROTOCOL_UNSEEN;
+	conn->mode = SERIN_MODE_HTTP1;
+	conn->begun = 0;
+	conn->counted = 0;
+	conn->turn_ns = 0;
+	__builtin_memset(conn->asked, 0, sizeof(conn->asked));
+	__builtin_memset(&conn->in.http, 0, sizeof(conn->in.http));
 }
 
 /* What a segment said that TCP refused is to be forgotten. In a body it does not matter what it said. */
@@ -60,13 +86,18 @@ static __noinline bool forget_refused(struct walk *w, const struct segment *seg)
 {
 	struct serin_conn *conn = w->conn;
 	__u8 state = conn->in.http.state;
+	bool framed = conn->protocol <= SERIN_HTTP1 && conn->mode != SERIN_MODE_TUNNEL && state != HTTP1_BODY &&
+		      state != HTTP1_CHUNK_DATA;
+	enum refusal refusal = was_refused(w, seg);
 
-	if (conn->protocol > SERIN_HTTP1 || conn->mode == SERIN_MODE_TUNNEL || state == HTTP1_BODY ||
-	    state == HTTP1_CHUNK_DATA || !was_refused(w, seg))
+	if (refusal == REFUSED_FIRST && (conn->mode == SERIN_MODE_OPAQUE || (conn->mode == SERIN_MODE_HTTP1 && !conn->counted)))
+		forget_all(conn, w->tally);
+	else if (refusal != TAKEN && framed)
+		lose_sync(conn, w->tally, SERIN_LOSS_GAP);
+	else
 		return false;
 	w->tally->bytes_in -= conn->in.next - seg->seq;
 	conn->in.next = seg->seq;
-	lose_sync(conn, w->tally, SERIN_LOSS_GAP);
 	return true;
 }
 

@@ -16,13 +16,15 @@
 #include "opaque.bpf.h"
 
 #define TLS_HANDSHAKE 0x16
+#define TLS_TYPE_MIN 0x14 /* of records */
+#define TLS_TYPE_MAX 0x17
 #define TLS_MAJOR 3
 
 /* By the first bytes of the client, at most four. What begins with a letter is left to the framing of HTTP/1: it meets
  * the rest of a method, or of HTTP/2's preface. */
 static __always_inline enum serin_protocol recognise(const __u8 *head, __u32 n)
 {
-	if (head[0] == TLS_HANDSHAKE && (n < 2 || head[1] == TLS_MAJOR))
+	if (n >= 4 ? head[0] >= TLS_TYPE_MIN && head[0] <= TLS_TYPE_MAX && head[1] == TLS_MAJOR : head[0] == TLS_HANDSHAKE)
 		return SERIN_TLS;
 	if ((head[0] < 'A' || head[0] > 'Z') && head[0] != '\r' && head[0] != '\n')
 		return SERIN_OTHER;
@@ -49,11 +51,17 @@ static __noinline void choose(struct walk *w)
 		conn->mode = SERIN_MODE_OPAQUE;
 }
 
+/* At the connection's first bytes; where we came later, at the first that are not in the middle of something. */
+static __always_inline bool may_choose(const struct serin_conn *conn)
+{
+	return conn->mode == SERIN_MODE_LOST ? server_spoke_last(conn) : conn->mode == SERIN_MODE_HTTP1 && !conn->begun;
+}
+
 static __always_inline void protocol_bytes(struct walk *w, enum direction dir)
 {
 	struct serin_conn *conn = w->conn;
 
-	if (dir == IN && conn->protocol == SERIN_PROTOCOL_UNSEEN && conn->mode == SERIN_MODE_HTTP1 && !conn->begun)
+	if (dir == IN && conn->protocol == SERIN_PROTOCOL_UNSEEN && may_choose(conn))
 		choose(w);
 	switch (conn->mode) {
 	case SERIN_MODE_HTTP1:

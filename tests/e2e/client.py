@@ -4,6 +4,7 @@
 
 keepalive HOST PORT              one connection; a path on each line of standard input, the answer's status and
                                  length on each line of standard output
+tls HOST PORT                    the same over TLS, whatever certificate the server has
 ports HOST PORT FIRST COUNT      a connection and a request from each of these source ports; prints port and body
 pipeline HOST PORT COUNT PATH    that many requests in one segment; prints how many answers came
 dribble HOST PORT PATH           a request, a byte a segment; prints the answer's status
@@ -16,13 +17,24 @@ send HOST PORT                   standard input as it is, then reads until nothi
 import http.client
 import os
 import socket
+import ssl
 import struct
 import sys
 import time
 
 
+def tls(host, port):
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    ask_for_lines(http.client.HTTPSConnection(host, port, timeout=20, context=context))
+
+
 def keepalive(host, port):
-    connection = http.client.HTTPConnection(host, port, timeout=20)
+    ask_for_lines(http.client.HTTPConnection(host, port, timeout=20))
+
+
+def ask_for_lines(connection):
     for line in sys.stdin:
         connection.request("GET", line.strip())
         response = connection.getresponse()
@@ -99,5 +111,5 @@ def send(host, port):
 
 
 if __name__ == "__main__":
-    commands = {c.__name__: c for c in (keepalive, ports, pipeline, dribble, persist, send)}
+    commands = {c.__name__: c for c in (keepalive, tls, ports, pipeline, dribble, persist, send)}
     commands[sys.argv[1]](sys.argv[2], int(sys.argv[3]), *sys.argv[4:])

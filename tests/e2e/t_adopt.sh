@@ -221,3 +221,21 @@ test_adopt_under_load() {
 nginx_served() {
 	(($(served stable) >= $1))
 }
+
+# Another protocol that has spoken before: its turns are told from the next one on, and its name.
+test_adopt_tls() {
+	make_certificate
+	start_nginx_tls stable 8000
+	coproc CLIENT { own_client tls 127.0.0.1 8000; }
+	expect_eq "$(ask /)" "200 7" "answer before the agent"
+	start_agent --stable 8000
+	for _ in {1..5}; do
+		expect_eq "$(ask /)" "200 7" "answer"
+	done
+	expect_requests stable unknown=5
+	expect_eq "$(dump stable .latency_seconds.turn.count)" 5 "turns"
+	expect_eq "$(dump stable '.protocols | with_entries(select(.value > 0)) | tojson')" '{"tls":1}' "protocols"
+	eval "exec ${CLIENT[1]}>&-"
+	expect "the connection stays open" wait_for 5 dump_is stable .connections.open 0
+	expect_requests stable unknown=5
+}
