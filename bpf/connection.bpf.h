@@ -15,7 +15,7 @@
 /* Request n begins now. Its HEAD bit comes later, when its header has been read. */
 static __always_inline void ask(struct serin_conn *conn, __u32 n, __u64 now)
 {
-	conn->asked[n % SERIN_RING] = (now & SERIN_ASKED_NS) | (__u64)(n & SERIN_ASKED_NUMBER) << SERIN_ASKED_NUMBER_SHIFT;
+	conn->asked[n % SERIN_RING] = (now & SERIN_ASKED_NS) | (__u64)(n / SERIN_RING & SERIN_ASKED_ROUND) << SERIN_ASKED_ROUND_SHIFT;
 }
 
 /* What is known of request n: bits SERIN_ASKED_*. 0: it has not begun, or so many have begun since that its
@@ -26,7 +26,7 @@ static __always_inline __u64 asked(struct serin_conn *conn, __u32 n)
 
 	if (conn->deep && *(volatile __u32 *)&conn->begun - n > SERIN_RING)
 		return 0;
-	return (word & SERIN_ASKED_NS) && ((word >> SERIN_ASKED_NUMBER_SHIFT ^ n) & SERIN_ASKED_NUMBER) == 0 ? word : 0;
+	return (word & SERIN_ASKED_NS) && ((word >> SERIN_ASKED_ROUND_SHIFT ^ n / SERIN_RING) & SERIN_ASKED_ROUND) == 0 ? word : 0;
 }
 
 /* The start of request n. 0: not remembered, or not begun. */
@@ -48,29 +48,13 @@ static __always_inline enum http1_to answers_to(struct serin_conn *conn, __u32 n
 	return (word ? word & SERIN_ASKED_HEAD : conn->head >> (n % HEAD_BITS) & 1) ? HTTP1_TO_HEAD : HTTP1_TO_OTHER;
 }
 
-/* The first read after the start of a request, of those that are remembered. 0: none. A pipelined request may have been
- * read together with the one before it. */
-static __always_inline __u64 picked_up(struct serin_conn *conn, __u64 start)
-{
-	if (conn->reads_before.first_ns > start)
-		return conn->reads_before.first_ns;
-	if (conn->reads_before.last_ns > start)
-		return conn->reads_before.last_ns;
-	if (conn->reads.first_ns > start)
-		return conn->reads.first_ns;
-	return conn->reads.last_ns > start ? conn->reads.last_ns : 0;
-}
-
-/* When was request n read from? Once for each, when its response begins or when it ends without one. */
-static __always_inline void time_pickup(struct serin_conn *conn, __u32 n, __u64 start)
+/* Request n, if nobody has seen it read before, was read from at `read`, if that is after its start. */
+static __always_inline void time_pickup(struct serin_conn *conn, __u32 n, __u64 start, __u64 read)
 {
 	__u32 picked = conn->picked;
-	__u64 read;
 
-	if ((__s32)(n - picked) < 0 || __sync_val_compare_and_swap(&conn->picked, picked, n + 1) != picked || !start)
-		return;
-	read = picked_up(conn, start);
-	if (read)
+	if ((__s32)(n - picked) >= 0 && __sync_val_compare_and_swap(&conn->picked, picked, n + 1) == picked && start &&
+	    read > start)
 		serin_time(conn->target, SERIN_PICKUP, read - start);
 }
 
@@ -96,7 +80,7 @@ static long pick_pending(__u32 index, void *ctx)
 
 	if (!has_begun(conn, n))
 		return 1;
-	time_pickup(conn, n, request_start(conn, n));
+	time_pickup(conn, n, request_start(conn, n), conn->read_ns);
 	return 0;
 }
 
@@ -185,7 +169,7 @@ static long expire_oldest(__u32 index, void *ctx)
 	since = conn_silent_since(conn, n);
 	if (!since || e->now < since || e->now - since < serin_deadline_ns)
 		return 1;
-	time_pickup(conn, n, request_start(conn, n));
+	time_pickup(conn, n, request_start(conn, n), conn->read_ns);
 	if (__sync_val_compare_and_swap(&conn->counted, n, n + 1) == n)
 		serin_add(&e->tally->outcome[conn->client_fin ? SERIN_CLIENT_ABORT : SERIN_TIMEOUT], 1);
 	return 0;

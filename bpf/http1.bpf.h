@@ -16,7 +16,8 @@
 /* The framing of an HTTP/1 connection is lost: what is in flight cannot be known, the next request line can. */
 static __noinline void lose_sync(struct serin_conn *conn, struct serin_tally *tally, enum serin_loss why)
 {
-	conn->mode = SERIN_MODE_LOST;
+	/* With several in flight no later request line says how many answers are still to come. */
+	conn->mode = (__s32)(conn->begun - conn->answered) > 1 ? SERIN_MODE_TUNNEL : SERIN_MODE_LOST;
 	conn->half_seen = 1;
 	serin_lost(why, 1);
 	conn_end_pending(conn, tally, SERIN_UNKNOWN);
@@ -77,9 +78,9 @@ static __always_inline void request_begin(struct walk *w)
 	conn->head &= ~(1ULL << (n % HEAD_BITS));
 	ask(conn, n, w->now);
 	conn->begun = n + 1; /* unlock() is the barrier: the response may be read on another CPU */
-	w->tally->started++;
+	serin_add_in(&w->tally->started, 1);
 	if (conn->service)
-		w->tally->service_requests++;
+		serin_add_in(&w->tally->service_requests, 1);
 }
 
 /* Not HTTP/1. The newest request becomes the first turn, the others are unknown. */
@@ -194,16 +195,16 @@ static __always_inline void response_headers(struct walk *w)
 		return;
 	}
 	conn->untimed |= SERIN_UNTIMED_FIRST_BYTE;
-	time_pickup(conn, conn->answered, conn->start_ns);
+	time_pickup(conn, conn->answered, conn->start_ns, conn->read_ns);
 }
 
-/* The server reads on, for the next request. */
-static __always_inline void forget_reads(struct serin_conn *conn)
+/* Response n ends: the read that its request was found in is known, unless the next one was in it too. */
+static __always_inline void forget_read(struct serin_conn *conn, __u32 n)
 {
-	if (!conn->reads.first_ns)
-		return;
-	conn->reads_before = conn->reads;
-	conn->reads.first_ns = 0;
+	__u64 next = request_start(conn, n + 1);
+
+	if (!next || next > conn->read_ns)
+		conn->read_ns = 0;
 }
 
 /* Times what of the current response waits for it: for the end of the segment, with which the response may end. */
@@ -262,9 +263,9 @@ static __always_inline void response_end(struct serin_conn *conn, struct serin_t
 	enum serin_latency kind;
 	__u32 n = conn->answered;
 
-	forget_reads(conn);
 	if (!conn->begin_ns)
 		return;
+	forget_read(conn, n);
 	/* Gone, or only done with asking? Its ACK or RST will tell. */
 	if (conn->client_fin && !has_begun(conn, n + 1)) {
 		time_first(conn);
@@ -310,6 +311,8 @@ static __always_inline void response_events(struct walk *w, __u32 events)
 	if (events & HTTP1_SWITCHED) {
 		conn->mode = SERIN_MODE_TUNNEL;
 		serin_add(&w->tally->protocol[SERIN_UPGRADED], 1);
+		if (!conn->held)
+			conn_end_pending(conn, w->tally, SERIN_UNKNOWN);
 	}
 	if (events & HTTP1_BROKEN)
 		response_opaque(w);
@@ -472,6 +475,7 @@ static __noinline void walk_lost(struct walk *w, enum direction dir)
 	if (dir == IN && server_spoke_last(conn) && begins_request(w)) {
 		__builtin_memset(&conn->in.http, 0, sizeof(conn->in.http));
 		__builtin_memset(&conn->out.http, 0, sizeof(conn->out.http));
+		conn_end_pending(conn, w->tally, SERIN_UNKNOWN); /* one may have begun on another CPU while sync was lost */
 		conn->answered = conn->begun;
 		conn->adrift = SERIN_ON_COURSE;
 		conn->mode = SERIN_MODE_HTTP1;

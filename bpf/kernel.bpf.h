@@ -70,6 +70,7 @@ struct inet_sock {
 
 struct inet_connection_sock {
 	struct inet_sock icsk_inet;
+	__u8 icsk_probes_out; /* keepalive or window probes that were not answered */
 	struct {
 		__u32 lrcvtime; /* of the newest data received, in jiffies */
 	} icsk_ack;
@@ -78,6 +79,8 @@ struct inet_connection_sock {
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
 	__u32 lsndtime; /* of the newest data sent, in jiffies */
+	__u32 rcv_nxt, rcv_wnd;
+	__u32 snd_nxt, snd_una, write_seq;
 };
 
 struct seq_file;

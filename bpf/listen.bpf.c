@@ -108,15 +108,19 @@ static __always_inline void count_opened(struct serin_conn *conn, bool service)
 }
 
 /* The request that came with the ACK of the handshake, if there was one. */
-static __always_inline void take_early(struct serin_conn *conn)
+static __always_inline void take_early(struct serin_conn *conn, __u16 port)
 {
 	struct serin_early *early = serin_early_here();
 	struct serin_tally *tally = serin_tally_of(conn->target);
 
-	if (!early || !tally || !early->valid || early->seq != conn->in.next)
+	if (!early || !tally || !early->valid || early->seq != conn->in.next || early->port != port)
 		return; /* a stale one: its connection was refused, the accept queue was full */
 	early->valid = 0;
 	conn->mode = early->conn.mode;
+	conn->adrift = early->conn.adrift;
+	conn->connect = early->conn.connect;
+	conn->deep = early->conn.deep;
+	conn->client_fin = early->conn.client_fin;
 	conn->half_seen = early->conn.half_seen;
 	conn->begun = early->conn.begun;
 	conn->counted = early->conn.counted;
@@ -147,7 +151,7 @@ static __always_inline void connection_accepted(struct bpf_sock_ops *ops, struct
 	conn->out.next = ops->snd_nxt;
 	conn->out.seen = 1;
 	count_opened(conn, is_service(ops->local_port, address));
-	take_early(conn);
+	take_early(conn, bpf_ntohl(ops->remote_port));
 	/* Others may have asked for callbacks on this socket too. */
 	bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 }
@@ -209,6 +213,20 @@ static __always_inline bool is_service_of(struct sock_common *common)
 	return is_service(common->skc_num, address);
 }
 
+#define SOL_TCP 6
+#define TCP_BPF_SOCK_OPS_CB_FLAGS 1008
+
+/* From Linux 6.12 on; before it the end of an adopted connection is known by its segments only. */
+static __always_inline void watch_state(struct sock_common *common)
+{
+	int flags = 0;
+
+	if (bpf_getsockopt(common, SOL_TCP, TCP_BPF_SOCK_OPS_CB_FLAGS, &flags, sizeof(flags)))
+		return;
+	flags |= BPF_SOCK_OPS_STATE_CB_FLAG;
+	bpf_setsockopt(common, SOL_TCP, TCP_BPF_SOCK_OPS_CB_FLAGS, &flags, sizeof(flags));
+}
+
 /* The owner of a connection that is nobody's yet: who watches its local port. */
 static __always_inline struct serin_conn *adopt_by_port(struct sock_common *common, struct tcp_sock *sk)
 {
@@ -253,6 +271,12 @@ int serin_adopt_connections(struct bpf_iter__tcp *ctx)
 	/* The client spoke last: something is under way, and what it sends next need not be a request. */
 	if ((__s32)(BPF_CORE_READ(sk, inet_conn.icsk_ack.lrcvtime) - BPF_CORE_READ(sk, lsndtime)) > 0)
 		conn->in.last_ns = 1;
+	conn->in.next = BPF_CORE_READ(sk, rcv_nxt); /* not the first segment that comes: anybody can send that */
+	conn->in.seen = 1;
+	conn->out.next = BPF_CORE_READ(sk, snd_nxt);
+	conn->out.seen = 1;
+	conn->client_fin = common->skc_state == BPF_TCP_CLOSE_WAIT;
+	watch_state(common);
 	count_opened(conn, is_service_of(common));
 	conn->socket = SERIN_SOCKET_ACCEPTED; /* last: from here on segments are looked at */
 	return 0;

@@ -40,6 +40,14 @@ struct {
 	__type(value, __u64);
 } serin_losses __weak SEC(".maps");
 
+/* The same by the agent: what it could not do. Apart, since it cannot add to what CPUs add to meanwhile. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, SERIN_LOSSES);
+	__type(key, __u32);
+	__type(value, __u64);
+} serin_agent_losses __weak SEC(".maps");
+
 /* Which target a socket belongs to, and how far its HTTP is read. The kernel clones a listener's entry into every
  * socket accepted from it, so ownership needs no address, and frees it with the socket. */
 struct {
@@ -113,14 +121,27 @@ struct {
 	__type(value, struct serin_running);
 } serin_running __weak SEC(".maps");
 
-/*
- * Atomic although per CPU: a softirq may interrupt a program that runs in process context, or another task may preempt
- * it, between the load and the store. Only what the ingress program alone adds to (`started`, `service_requests`,
- * `bytes_in`) is added to plainly: it runs with softirqs off, and the few others that add to these do so atomically.
- */
+/* Atomic although per CPU: a softirq may interrupt a program that runs in process context, or another task may preempt it,
+ * between the load and the store. */
 static __always_inline void serin_add(__u64 *counter, __u64 n)
 {
 	__sync_fetch_and_add(counter, n);
+}
+
+/* PREEMPT_RT: softirqs may preempt each other. */
+const volatile bool serin_realtime __weak = false;
+
+/*
+ * The same in the ingress program, for what it alone adds to but for rare others that add atomically: `started`,
+ * `service_requests`, `bytes_in`. It runs with softirqs off, so nothing comes between on its CPU. An atomic addition would
+ * wait for all stores before it, and with them for the cache line of `asked`, which another CPU has.
+ */
+static __always_inline void serin_add_in(__u64 *counter, __u64 n)
+{
+	if (serin_realtime)
+		__sync_fetch_and_add(counter, n);
+	else
+		*counter += n;
 }
 
 static __always_inline void serin_lost(enum serin_loss kind, __u64 n)

@@ -64,9 +64,9 @@ static __noinline void forget_all(struct serin_conn *conn, struct serin_tally *t
 {
 	__u32 begun = conn->begun ? conn->begun : conn->turn_ns != 0, protocol = conn->protocol;
 
-	tally->started -= begun;
+	serin_add_in(&tally->started, -(__u64)begun);
 	if (conn->service)
-		tally->service_requests -= begun;
+		serin_add_in(&tally->service_requests, -(__u64)begun);
 	if (conn->counted) /* not HTTP/1 after all: the newest request became a turn, those before it unknown */
 		serin_add(&tally->outcome[SERIN_UNKNOWN], 1 - (__u64)conn->counted);
 	asm volatile("" : "+r"(protocol));
@@ -96,7 +96,7 @@ static __noinline bool forget_refused(struct walk *w, const struct segment *seg)
 		lose_sync(conn, w->tally, SERIN_LOSS_GAP);
 	else
 		return false;
-	w->tally->bytes_in -= conn->in.next - seg->seq;
+	serin_add_in(&w->tally->bytes_in, -(__u64)(conn->in.next - seg->seq));
 	conn->in.next = seg->seq;
 	return true;
 }
@@ -136,7 +136,7 @@ static __always_inline void payload(struct walk *w, const struct segment *seg, e
 		return;
 	s->next = seg->seq + (seg->end - seg->at);
 	if (dir == IN)
-		w->tally->bytes_in += s->end - s->at; /* of ingress alone, which nothing interrupts: see serin_add() */
+		serin_add_in(&w->tally->bytes_in, s->end - s->at);
 	else
 		serin_add(&w->tally->bytes_out, s->end - s->at);
 	protocol_bytes(w, dir);
@@ -144,6 +144,15 @@ static __always_inline void payload(struct walk *w, const struct segment *seg, e
 }
 
 /* ---- the ends of a connection ---- */
+
+/* Probes go unanswered: TCP gives the client up. */
+static __noinline bool is_silent(struct walk *w)
+{
+	struct bpf_sock *sk = w->skb->sk;
+	struct tcp_sock *tcp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
+
+	return tcp && BPF_CORE_READ(tcp, inet_conn.icsk_probes_out);
+}
 
 static __always_inline void server_closes(struct walk *w, const struct segment *seg)
 {
@@ -159,7 +168,16 @@ static __always_inline void server_closes(struct walk *w, const struct segment *
 	if (conn->held)
 		return;
 	conn_expire(conn, w->tally, w->now);
-	conn_end_pending(conn, w->tally, conn->client_fin ? SERIN_CLIENT_ABORT : SERIN_SERVER_ABORT);
+	conn_end_pending(conn, w->tally, conn->client_fin || (seg->rst && is_silent(w)) ? SERIN_CLIENT_ABORT : SERIN_SERVER_ABORT);
+}
+
+/* Does TCP take what has this number, or keep it for later? Anyone can send other ones. */
+static __noinline bool in_window(struct walk *w, __u32 seq)
+{
+	struct bpf_sock *sk = w->skb->sk;
+	struct tcp_sock *tcp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
+
+	return tcp && seq - BPF_CORE_READ(tcp, rcv_nxt) <= BPF_CORE_READ(tcp, rcv_wnd);
 }
 
 /* Will TCP take this RST? It must be the next byte in sequence (RFC 5961, 3.2): anyone can send another. */
@@ -192,9 +210,13 @@ static __noinline void ends(struct walk *w, const struct segment *seg, enum dire
 	struct serin_conn *conn = w->conn;
 
 	if (dir == IN && seg->rst && !resets(w, seg)) {
-		conn->doubtful_reset = 1; /* the socket's state will tell */
+		if (in_window(w, seg->seq))
+			conn->doubtful_reset = 1; /* the socket's state will tell */
 		return;
 	}
+	if (dir == IN && !seg->rst && seg->seq + (seg->end - seg->at) != conn->in.next &&
+	    !in_window(w, seg->seq + (seg->end - seg->at)))
+		return;
 	if (dir == OUT)
 		server_closes(w, seg);
 	else
@@ -258,6 +280,7 @@ static __noinline bool use_early(struct walk *w, const struct segment *seg)
 	__builtin_memset(&early->conn.answered, 0, offsetof(struct serin_conn, out_window) - offsetof(struct serin_conn, answered));
 	__builtin_memset(&early->tally, 0, sizeof(early->tally));
 	early->seq = seg->seq;
+	early->port = seg->port;
 	early->valid = 1;
 	early->conn.target = target;
 	w->conn = &early->conn;
@@ -303,9 +326,7 @@ static __always_inline void observe(struct __sk_buff *skb, enum direction dir)
 	if (w.conn->socket == SERIN_SOCKET_LISTENER && !use_early(&w, &seg))
 		return;
 	if (dir == IN && !lock(w.conn)) {
-		lose_sync(w.conn, w.tally, SERIN_LOSS_CONTENDED);
-		if (seg.at < seg.end)
-			w.conn->in.last_ns = bpf_ktime_get_ns();
+		serin_lost(SERIN_LOSS_CONTENDED, 1); /* it is a hole in the stream now: see bridge() */
 		return;
 	}
 	w.now = bpf_ktime_get_ns();
@@ -335,6 +356,14 @@ int serin_egress(struct __sk_buff *skb)
 
 /* ---- deadlines ---- */
 
+/* The server has written what the client does not take: it is not the server who is late. */
+static __always_inline bool is_unread(struct sock *sk)
+{
+	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
+
+	return tcp && BPF_CORE_READ(tcp, write_seq) != BPF_CORE_READ(tcp, snd_una);
+}
+
 /* Walks every tracked socket; the agent runs it each second. */
 SEC("iter/bpf_sk_storage_map")
 int serin_sweep(struct bpf_iter__bpf_sk_storage_map *ctx)
@@ -342,6 +371,7 @@ int serin_sweep(struct bpf_iter__bpf_sk_storage_map *ctx)
 	struct sock *sk = ctx->sk;
 	struct serin_tally *tally;
 	struct serin_conn *conn;
+	__u64 now;
 
 	asm volatile("" : "+r"(sk)); /* read once: older verifiers forget the check when it is read again */
 	if (!sk)
@@ -351,8 +381,15 @@ int serin_sweep(struct bpf_iter__bpf_sk_storage_map *ctx)
 	if (!conn || conn->socket != SERIN_SOCKET_ACCEPTED)
 		return 0;
 	tally = serin_tally_of(conn->target);
-	if (tally)
-		conn_expire(conn, tally, bpf_ktime_get_ns());
+	if (!tally)
+		return 0;
+	now = bpf_ktime_get_ns();
+	if (conn->counted != conn->begun && is_unread(sk))
+		conn->out.last_ns = now;
+	conn_expire(conn, tally, now);
+	/* The socket's state tells, but not of an adopted connection before Linux 6.12. */
+	if (conn->held && now > conn->held_ns && now - conn->held_ns > serin_deadline_ns)
+		conn_end_pending(conn, tally, SERIN_CLIENT_ABORT);
 	return 0;
 }
 

@@ -1,27 +1,49 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Reads by a server -> when it read. The tracepoint came with Linux 6.3; before it nothing is loaded and pickup is
- * absent. It fires for every read of any socket, so strangers must leave quickly. Which request a read was of is found
- * out when its response is sent (http1.bpf.h): here it would cost a cache line that another CPU has just written.
+ * Reads by a server -> pickup times. The tracepoint came with Linux 6.3; before it nothing is loaded and pickup is absent.
+ * It fires for every read of any socket, so strangers must leave quickly.
+ *
+ * Which request a read was of is found out when its response is sent (http1.bpf.h): here it would cost a cache line that
+ * another CPU has just written. Only when a second read comes before that, it is found out here, for both.
  */
-#include "maps.bpf.h"
+#include "connection.bpf.h"
 
 #define MSG_PEEK 2
+
+struct reading {
+	struct serin_conn *conn;
+	__u64 before, now;
+};
+
+/* The next request that was not read from before. 1: it has not begun. */
+static long pick_up(__u32 index, void *ctx)
+{
+	struct reading *r = ctx;
+	__u32 n = r->conn->picked;
+	__u64 start = request_start(r->conn, n);
+
+	if (!start && !has_begun(r->conn, n))
+		return 1;
+	time_pickup(r->conn, n, start, start < r->before ? r->before : r->now);
+	return 0;
+}
 
 SEC("tp_btf/sock_recv_length")
 int BPF_PROG(serin_pickup, struct sock *sk, int ret, int flags)
 {
-	struct serin_conn *conn;
-	__u64 now;
+	struct reading r = {};
 
 	if (ret <= 0 || flags & MSG_PEEK)
 		return 0;
-	conn = bpf_sk_storage_get(&serin_conns, sk, 0, 0);
-	if (!conn || conn->socket != SERIN_SOCKET_ACCEPTED)
+	r.conn = bpf_sk_storage_get(&serin_conns, sk, 0, 0);
+	if (!r.conn || r.conn->socket != SERIN_SOCKET_ACCEPTED)
 		return 0;
-	now = bpf_ktime_get_ns();
-	if (!conn->reads.first_ns)
-		conn->reads.first_ns = now;
-	conn->reads.last_ns = now;
+	r.now = bpf_ktime_get_ns();
+	r.before = r.conn->read_ns;
+	if (r.before) {
+		bpf_loop(HEAD_BITS, pick_up, &r, 0);
+		r.now = 0;
+	}
+	r.conn->read_ns = r.now;
 	return 0;
 }

@@ -20,6 +20,7 @@ struct segment {
 	__u32 seq, ack;
 	__u32 at;  /* payload: offset in the packet */
 	__u32 end;
+	__u16 port; /* the sender's */
 	bool fin, rst, syn;
 };
 
@@ -69,6 +70,7 @@ static __always_inline bool read_segment(struct __sk_buff *skb, struct segment *
 	ret_s->ack = bpf_ntohl(tcp->ack_seq);
 	ret_s->at = offset + tcp->doff * 4;
 	ret_s->end = skb->len; /* not the IP header's length: that is 0 or too small for super-packets */
+	ret_s->port = bpf_ntohs(tcp->source);
 	ret_s->fin = tcp->fin;
 	ret_s->rst = tcp->rst;
 	ret_s->syn = tcp->syn;

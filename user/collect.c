@@ -57,6 +57,19 @@ static int read_counter(int map, uint32_t key, uint64_t *ret)
 	return 0;
 }
 
+static int read_losses(const struct serin_maps *maps, uint32_t kind, uint64_t *ret)
+{
+	uint64_t by_agent;
+	int r = read_counter(maps->losses, kind, ret);
+
+	if (r < 0)
+		return r;
+	if (bpf_map_lookup_elem(maps->agent_losses, &kind, &by_agent) < 0)
+		return -errno;
+	*ret += by_agent;
+	return 0;
+}
+
 /* Threads that run now have CPU time that no switch has counted yet. */
 static int add_running(int map, uint64_t now, struct serin_snapshot *snapshot)
 {
@@ -81,7 +94,7 @@ int collect_snapshot(const struct serin_maps *maps, unsigned n_targets, struct s
 	for (unsigned i = 0; r == 0 && i < SERIN_RELEASES_MAX * SERIN_STEERED_KINDS; i++)
 		r = read_counter(maps->steered, i, &ret->steered[i / SERIN_STEERED_KINDS][i % SERIN_STEERED_KINDS]);
 	for (unsigned i = 0; r == 0 && i < SERIN_LOSSES; i++)
-		r = read_counter(maps->losses, i, &ret->losses[i]);
+		r = read_losses(maps, i, &ret->losses[i]);
 	if (r < 0)
 		return r;
 	ret->pickup_measured = maps->pickup_measured;

@@ -273,6 +273,7 @@ static int load(struct loader *loader, const struct serin_config *config, char *
 		return explain(-errno, why, "cannot open the BPF programs: %s", libbpf_said);
 	loader->bpf = bpf;
 	bpf->rodata->serin_deadline_ns = config->deadline_ns;
+	bpf->rodata->serin_realtime = system_kernel_is_realtime();
 	leave_out_pickup(bpf);
 	r = serin_bpf__load(bpf);
 	if (r < 0)
@@ -283,6 +284,7 @@ static int load(struct loader *loader, const struct serin_config *config, char *
 		.tallies = bpf_map__fd(bpf->maps.serin_tallies),
 		.hists = bpf_map__fd(bpf->maps.serin_hists),
 		.losses = bpf_map__fd(bpf->maps.serin_losses),
+		.agent_losses = bpf_map__fd(bpf->maps.serin_agent_losses),
 		.steered = bpf_map__fd(bpf->maps.serin_steered),
 		.running = bpf_map__fd(bpf->maps.serin_running),
 		.pickup_measured = bpf_program__autoload(bpf->progs.serin_pickup),
@@ -390,13 +392,12 @@ int loader_members(struct loader *loader, void (*each)(const struct serin_member
 void loader_lost(struct loader *loader, enum serin_loss kind)
 {
 	uint32_t key = (uint32_t)kind;
-	uint64_t *counts = calloc((size_t)libbpf_num_possible_cpus(), sizeof(*counts));
+	uint64_t count;
 
-	if (counts && bpf_map_lookup_elem(loader->maps.losses, &key, counts) == 0) {
-		counts[0]++;
-		bpf_map_update_elem(loader->maps.losses, &key, counts, BPF_EXIST);
+	if (bpf_map_lookup_elem(loader->maps.agent_losses, &key, &count) == 0) {
+		count++;
+		bpf_map_update_elem(loader->maps.agent_losses, &key, &count, BPF_EXIST);
 	}
-	free(counts);
 }
 
 /* ---- pinned maps ---- */
@@ -420,7 +421,7 @@ static int open_pinned(const struct serin_paths *paths, const char *name, size_t
 
 int loader_open_pinned(const struct serin_paths *paths, struct serin_maps *ret)
 {
-	struct serin_maps maps = {-1, -1, -1, -1, -1, -1, false};
+	struct serin_maps maps = {-1, -1, -1, -1, -1, -1, -1, false};
 	struct {
 		const char *name;
 		size_t size;
@@ -430,6 +431,7 @@ int loader_open_pinned(const struct serin_paths *paths, struct serin_maps *ret)
 		{"serin_tallies", sizeof(struct serin_tally), &maps.tallies},
 		{"serin_hists", sizeof(struct serin_hist), &maps.hists},
 		{"serin_losses", sizeof(__u64), &maps.losses},
+		{"serin_agent_losses", sizeof(__u64), &maps.agent_losses},
 		{"serin_steered", sizeof(__u64), &maps.steered},
 		{"serin_running", sizeof(struct serin_running), &maps.running},
 	};
@@ -457,7 +459,7 @@ int loader_open_pinned(const struct serin_paths *paths, struct serin_maps *ret)
 
 void loader_close_pinned(struct serin_maps *maps)
 {
-	int *fds[] = {&maps->targets, &maps->tallies, &maps->hists, &maps->losses, &maps->steered, &maps->running};
+	int *fds[] = {&maps->targets, &maps->tallies, &maps->hists, &maps->losses, &maps->agent_losses, &maps->steered, &maps->running};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(fds); i++)
 		if (*fds[i] >= 0)

@@ -12,7 +12,7 @@ struct serin_bpf; /* the skeleton that bpftool generates */
 
 /* The maps user space reads, as descriptors. */
 struct serin_maps {
-	int targets, tallies, hists, losses, steered, running;
+	int targets, tallies, hists, losses, agent_losses, steered, running;
 	bool pickup_measured; /* the kernel has the hook, and the program is attached */
 };
 

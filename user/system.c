@@ -21,6 +21,13 @@ const char *system_kernel(char *ret_text, size_t size)
 	return ret_text;
 }
 
+bool system_kernel_is_realtime(void)
+{
+	struct utsname name;
+
+	return uname(&name) == 0 && strstr(name.version, "PREEMPT_RT");
+}
+
 bool system_kernel_at_least(unsigned major, unsigned minor)
 {
 	unsigned found_major = 0, found_minor = 0;

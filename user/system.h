@@ -10,6 +10,9 @@
 const char *system_kernel(char *ret_text, size_t size);
 bool system_kernel_at_least(unsigned major, unsigned minor);
 
+/* Is it built with PREEMPT_RT, where softirqs preempt each other? By uname(2)'s version. */
+bool system_kernel_is_realtime(void);
+
 /* Where cgroup2 is mounted (/sys/fs/cgroup, or .../unified beside version 1). 0, or -ENOENT when nowhere. */
 int system_cgroup2(char *ret_path, size_t size);
 

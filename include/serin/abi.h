@@ -179,12 +179,12 @@ enum serin_mode {
 
 /*
  * A request that has begun, in one word, so that one cache line of the ring is all that passes from the CPU that
- * received the request to the one that sends the response: its start in nanoseconds (2.2 years of uptime), its number,
+ * received the request to the one that sends the response: its start in nanoseconds (36 years of uptime), its round,
  * which tells it from those before it in its place, and whether it is a HEAD.
  */
-#define SERIN_ASKED_NS ((1ULL << 56) - 1)
-#define SERIN_ASKED_NUMBER_SHIFT 56
-#define SERIN_ASKED_NUMBER 0x7f
+#define SERIN_ASKED_NS ((1ULL << 60) - 1)
+#define SERIN_ASKED_ROUND_SHIFT 60
+#define SERIN_ASKED_ROUND 7 /* of n / SERIN_RING: n % SERIN_RING is the place */
 #define SERIN_ASKED_HEAD (1ULL << 63)
 
 /* Bytes of a segment, and as many behind them as the framing may read without looking. */
@@ -212,12 +212,6 @@ enum serin_adrift {
 	SERIN_ADRIFT_BEYOND, /* whole requests were missed too: an answer to one of them must have passed */
 };
 
-/* When the server read from a connection. */
-struct serin_reads {
-	__u64 first_ns; /* 0: it did not */
-	__u64 last_ns;
-};
-
 /*
  * The value of the socket storage, for a listener and (cloned) for every connection accepted from it.
  *
@@ -226,8 +220,8 @@ struct serin_reads {
  * by who writes them. The value itself begins 8 bytes into a cache line, behind a pointer that every lookup reads.
  *
  * `begun`, `asked`, `head` and `in` are written by the ingress program only (one at a time, under `busy`), `answered`
- * and `out` by the egress program only (the kernel serialises it), `reads` by the one that sees reads, and `counted` and
- * `turn_ns` by whoever wins an atomic exchange: that is what makes every request count exactly once.
+ * and `out` by the egress program only (the kernel serialises it), `read_ns` by the one that sees reads, and `counted`,
+ * `picked` and `turn_ns` by whoever wins an atomic exchange: that is what makes every request count exactly once.
  */
 struct serin_conn {
 	/* Read by both, written a few times in a connection's life. */
@@ -272,13 +266,13 @@ struct serin_conn {
 	__u8 untimed;	     /* enum serin_untimed: what of the current response waits to be timed */
 	__u8 to;	     /* enum http1_to: what it answers */
 	__u8 pad_out;
-	__u32 picked;	     /* requests whose pickup is timed, or never will be */
+	__u32 picked;	     /* requests whose pickup is timed, or never will be; by whoever wins */
 	__u64 held_ns;	     /* when that response ended */
 	__u64 start_ns;	     /* start of the request that the current response answers. 0: not known */
 	__u64 begin_ns;	     /* first byte of the current response. 0: it answers nothing */
 	__u64 first_body_ns;
 	__u64 last_body_ns;
-	struct serin_reads reads, reads_before; /* since the last response's end, and up to it */
+	__u64 read_ns;	     /* a read that is not yet known to be of which requests. 0: none */
 	struct serin_stream out;
 	struct serin_view out_window;
 };
@@ -297,7 +291,8 @@ struct serin_early {
 	struct serin_conn conn;
 	struct serin_tally tally;
 	__u32 seq;   /* of its first byte */
-	__u32 valid;
+	__u16 port;  /* the client's */
+	__u16 valid;
 };
 
 /* A listening port to recognise when a server starts to listen. */
@@ -362,7 +357,7 @@ SERIN_SIZE(struct serin_stream, 24 + 16 + 16);
 _Static_assert((offsetof(struct serin_conn, asked) + 8) % SERIN_LINE == 0, "the ring shares a cache line");
 _Static_assert((offsetof(struct serin_conn, busy) + 8) % SERIN_LINE == 0, "ingress shares a cache line");
 _Static_assert((offsetof(struct serin_conn, answered) + 8) % SERIN_LINE == 0, "egress shares a cache line");
-SERIN_SIZE(struct serin_conn, 56 + 8 * SERIN_RING + 40 + 56 + 96 + 56 + 2 * sizeof(struct serin_view));
+SERIN_SIZE(struct serin_conn, 56 + 8 * SERIN_RING + 40 + 56 + 72 + 56 + 2 * sizeof(struct serin_view));
 SERIN_SIZE(struct serin_early, sizeof(struct serin_conn) + sizeof(struct serin_tally) + 8);
 SERIN_SIZE(struct serin_watch_key, 32);
 SERIN_SIZE(struct serin_watch, 8);

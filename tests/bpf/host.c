@@ -21,6 +21,7 @@
 #define __uint(name, value) int(*name)[value]
 #define __type(name, value) __typeof__(value) *name
 #define bpf_ntohl(x) __builtin_bswap32(x)
+#define bpf_ntohs(x) __builtin_bswap16(x)
 
 static const uint8_t *packet; /* its payload: the headers are not looked at here */
 static size_t packet_len;

@@ -4,7 +4,7 @@
 
 test_hard_sent_by_sendfile() {
 	start_stage
-	play sent sendfile
+	act sent sendfile
 	expect_requests stable success=1 client_error=1
 	expect_losses
 	expect_times
@@ -12,7 +12,7 @@ test_hard_sent_by_sendfile() {
 
 test_hard_sent_by_splice() {
 	start_stage
-	play sent splice
+	act sent splice
 	expect_requests stable success=1 client_error=1
 	expect_losses
 	expect_times
@@ -20,7 +20,7 @@ test_hard_sent_by_splice() {
 
 test_hard_sent_by_writev() {
 	start_stage
-	play sent writev
+	act sent writev
 	expect_requests stable success=1 client_error=1
 	expect_losses
 	expect_times
@@ -29,8 +29,8 @@ test_hard_sent_by_writev() {
 # What the kernel gathers into one segment is sent when it leaves, not when it was written.
 test_hard_sent_gathered() {
 	start_stage
-	play sent more
-	play sent cork
+	act sent more
+	act sent cork
 	expect_requests stable success=2 client_error=2
 	expect_losses
 	expect_times
@@ -39,7 +39,7 @@ test_hard_sent_gathered() {
 # 5 GiB: 2^32 bytes and more, in sequence numbers, lengths and counters.
 test_hard_huge_response() {
 	start_stage
-	play huge sized 5120
+	act huge sized 5120
 	expect_requests stable success=1 client_error=1
 	expect_losses
 	expect_times
@@ -47,7 +47,7 @@ test_hard_huge_response() {
 
 test_hard_huge_chunk() {
 	start_stage
-	play huge chunked 4100
+	act huge chunked 4100
 	expect_requests stable success=1 client_error=1
 	expect_losses
 	expect_times
@@ -55,8 +55,8 @@ test_hard_huge_chunk() {
 
 test_hard_large_uploads() {
 	start_stage
-	play upload sized 100
-	play upload chunked 100
+	act upload sized 100
+	act upload chunked 100
 	expect_requests stable success=2 client_error=2
 	expect_losses
 	expect_times

@@ -11,13 +11,13 @@ test_hard_client_leaves() {
 	start_stage
 	for how in leave reset; do
 		for when in nothing header body chunk close; do
-			play client_leaves "$when" "$how"
+			act client_leaves "$when" "$how"
 		done
 	done
 	expect_requests stable client_abort=10
-	play client_leaves_while_asking leave
-	play client_leaves_while_asking reset
-	play client_leaves_unanswered
+	act client_leaves_while_asking leave
+	act client_leaves_while_asking reset
+	act client_leaves_unanswered
 	expect_requests stable client_abort=16
 	expect_eq "$(flows)" "0 0" "responses that the server cut short, and did not end"
 	expect_field .connections.open 0
@@ -27,11 +27,11 @@ test_hard_client_leaves() {
 
 test_hard_client_leaves_after_the_answer() {
 	start_stage
-	play client_leaves after leave
-	play client_leaves after reset
+	act client_leaves after leave
+	act client_leaves after reset
 	expect_requests stable success=2
-	play client_leaves_pipelined leave
-	play client_leaves_pipelined reset
+	act client_leaves_pipelined leave
+	act client_leaves_pipelined reset
 	expect_requests stable success=8 client_abort=4
 	expect_eq "$(flows)" "0 0" "responses that the server cut short, and did not end"
 	expect_losses
@@ -42,11 +42,11 @@ test_hard_server_leaves() {
 	local how
 	start_stage
 	for how in leave reset; do
-		play server_leaves nothing "$how"
-		play server_leaves line "$how"
-		play server_leaves header "$how"
+		act server_leaves nothing "$how"
+		act server_leaves line "$how"
+		act server_leaves header "$how"
 	done
-	play server_leaves_request_unread
+	act server_leaves_request_unread
 	expect_requests stable server_abort=7
 	expect_eq "$(flows)" "0 0" "responses that the server cut short, and did not end"
 	expect_field .connections.open 0
@@ -56,14 +56,14 @@ test_hard_server_leaves() {
 
 test_hard_server_closes_in_mid_body() {
 	start_stage
-	play server_leaves body leave
+	act server_leaves body leave
 	expect_requests stable server_abort=1
 	expect_eq "$(flows)" "1 0" "responses that the server cut short, and did not end"
-	play server_leaves chunk leave
-	play server_leaves last leave
+	act server_leaves chunk leave
+	act server_leaves last leave
 	expect_requests stable server_abort=3
 	expect_eq "$(flows)" "1 2" "responses that the server cut short, and did not end"
-	play server_leaves_pipelined leave
+	act server_leaves_pipelined leave
 	expect_requests stable success=2 server_abort=6
 	expect_eq "$(flows)" "2 2" "responses that the server cut short, and did not end"
 	expect_losses
@@ -72,14 +72,14 @@ test_hard_server_closes_in_mid_body() {
 
 test_hard_server_resets_in_mid_body() {
 	start_stage
-	play server_leaves body reset
+	act server_leaves body reset
 	expect_requests stable server_abort=1
 	expect_eq "$(flows)" "1 0" "responses that the server cut short, and did not end"
-	play server_leaves chunk reset
-	play server_leaves last reset
+	act server_leaves chunk reset
+	act server_leaves last reset
 	expect_requests stable server_abort=3
 	expect_eq "$(flows)" "1 2" "responses that the server cut short, and did not end"
-	play server_leaves_pipelined reset
+	act server_leaves_pipelined reset
 	expect_requests stable success=2 server_abort=6
 	expect_eq "$(flows)" "2 2" "responses that the server cut short, and did not end"
 	expect_losses
@@ -89,15 +89,15 @@ test_hard_server_resets_in_mid_body() {
 # A response may be sent after its server has closed, or has died: it lasts until its last byte has left.
 test_hard_server_closes_with_a_full_buffer() {
 	start_stage
-	play buffered read
+	act buffered read
 	expect_requests stable success=1
-	play buffered short
+	act buffered short
 	expect_requests stable success=1 server_abort=1
 	expect_eq "$(flows)" "1 0" "responses that the server cut short, and did not end"
 	expect_times
-	play buffered reset
+	act buffered reset
 	expect_requests stable success=1 server_abort=1 client_abort=1
-	play broken_off
+	act broken_off
 	expect_requests stable success=1 server_abort=1 client_abort=2
 	expect_eq "$(flows)" "1 0" "responses that the server cut short, and did not end"
 	expect_field .connections.open 0
@@ -106,7 +106,7 @@ test_hard_server_closes_with_a_full_buffer() {
 
 test_hard_half_closed() {
 	start_stage
-	play half_closed
+	act half_closed
 	expect_requests stable success=11 server_error=2
 	expect_eq "$(flows)" "0 0" "responses that the server cut short, and did not end"
 	expect_losses
@@ -115,7 +115,7 @@ test_hard_half_closed() {
 
 test_hard_idle_connections_end() {
 	start_stage
-	play idle_ends
+	act idle_ends
 	expect_requests stable success=12
 	expect_field .connections.open 0
 	expect_eq "$(flows)" "0 0" "responses that the server cut short, and did not end"
@@ -126,7 +126,7 @@ test_hard_idle_connections_end() {
 # A request that no server reads is none of the server's, but it is told.
 test_hard_request_after_shutdown() {
 	start_stage
-	play after_close shutdown
+	act after_close shutdown
 	expect_requests stable success=1
 	expect_losses after_close=1
 	expect_times
@@ -134,10 +134,10 @@ test_hard_request_after_shutdown() {
 
 test_hard_request_after_close() {
 	start_stage
-	play after_close close
+	act after_close close
 	expect_requests stable success=1
 	expect_losses after_close=1
-	play after_close timeout
+	act after_close timeout
 	expect_requests stable success=2
 	expect_losses after_close=2
 }
@@ -146,7 +146,7 @@ test_hard_request_after_close() {
 # request met no socket of the server's, so there is nothing that could be told of it.
 test_hard_request_long_after_close() {
 	start_stage
-	play after_close acknowledged
+	act after_close acknowledged
 	expect_requests stable success=1
 	expect_losses
 }
@@ -210,7 +210,7 @@ test_hard_stalled_uploads() {
 
 test_hard_slow_is_not_stalled() {
 	start_stage --timeout 1
-	play slow
+	act slow
 	expect_requests stable success=2
 	expect_losses
 	expect_times

@@ -4,16 +4,16 @@
 
 test_hard_pipeline() {
 	start_stage
-	play pipeline 10 one
+	act pipeline 10 one
 	expect_requests stable success=6 client_error=4
-	play pipeline 10 each
+	act pipeline 10 each
 	expect_requests stable success=12 client_error=8
-	play pipeline 12 heads
+	act pipeline 12 heads
 	expect_requests stable success=22 client_error=10
-	play pipeline 16 one
-	play pipeline 16 each
+	act pipeline 16 one
+	act pipeline 16 each
 	expect_requests stable success=42 client_error=22
-	play pipeline_in_turns 200
+	act pipeline_in_turns 200
 	expect_requests stable success=242 client_error=22
 	expect_losses
 	expect_times
@@ -36,14 +36,14 @@ test_hard_pipeline_both_ways() {
 test_hard_pipeline_deep() {
 	local depth
 	start_stage
-	play pipeline 17 one
+	act pipeline 17 one
 	expect_requests stable success=11 client_error=6
 	depth=$(dump stable .latency_seconds.duration.count)
 	expect_losses "pipeline=$((17 - depth))"
 	expect "no start is forgotten of 17" holds "$depth < 17"
-	play pipeline 64 each
+	act pipeline 64 each
 	expect_requests stable success=53 client_error=28
-	play pipeline 64 one
+	act pipeline 64 one
 	expect_requests stable success=95 client_error=50
 	expect "the lost times are not told: $(losses)" holds \
 		"$(serin dump -o json | jq .losses.pipeline) == 145 - $(dump stable .latency_seconds.duration.count)"
@@ -53,7 +53,7 @@ test_hard_pipeline_deep() {
 # More than 64: what cannot be told apart is unknown, or counted as lost.
 test_hard_pipeline_overflow() {
 	start_stage
-	play pipeline_overflow 80
+	act pipeline_overflow 80
 	expect_nothing_made_up
 	expect_field .requests.client_error 1
 }
@@ -62,10 +62,10 @@ test_hard_pipeline_overflow() {
 test_hard_pipeline_overflow_of_heads() {
 	local before
 	start_stage
-	play pipeline_overflow 80 heads
+	act pipeline_overflow 80 heads
 	expect_nothing_made_up
 	before=$(dump stable .requests.success)
-	play pipeline 10 heads
+	act pipeline 10 heads
 	expect_field .requests.success $((before + 8))
 }
 
@@ -90,9 +90,9 @@ expect_nothing_made_up() {
 # A connection for each byte at which a request or a response can be cut in two.
 test_hard_cut_requests() {
 	start_stage
-	play cut_requests get
-	play cut_requests post
-	play cut_requests chunked
+	act cut_requests get
+	act cut_requests post
+	act cut_requests chunked
 	expect_requests stable success="$(/usr/bin/python3 "$HERE/scenes.py" 0 count_cuts q-get q-post q-chunked)"
 	expect_losses
 	expect_times
@@ -100,10 +100,10 @@ test_hard_cut_requests() {
 
 test_hard_cut_responses() {
 	start_stage
-	play cut_responses sized
-	play cut_responses chunked
-	play cut_responses events
-	play cut_responses interim
+	act cut_responses sized
+	act cut_responses chunked
+	act cut_responses events
+	act cut_responses interim
 	expect_requests stable success="$(/usr/bin/python3 "$HERE/scenes.py" 0 count_cuts r-sized r-chunked r-events r-interim)"
 	expect_losses
 	expect_times
@@ -111,7 +111,7 @@ test_hard_cut_responses() {
 
 test_hard_cuts_on_one_connection() {
 	start_stage
-	play cut_on_one_connection
+	act cut_on_one_connection
 	expect_field .connections.opened 1
 	expect_requests stable success="$(($(/usr/bin/python3 "$HERE/scenes.py" 0 count_cuts q-post r-chunked) - 4))"
 	expect_losses
@@ -120,7 +120,7 @@ test_hard_cuts_on_one_connection() {
 
 test_hard_interim_responses() {
 	start_stage
-	play interims
+	act interims
 	expect_requests stable success=6
 	expect_losses
 	expect_times
@@ -128,9 +128,9 @@ test_hard_interim_responses() {
 
 test_hard_expectation_failed() {
 	start_stage
-	play expectation_failed
+	act expectation_failed
 	expect_requests stable success=4 client_error=2
-	play answered_early
+	act answered_early
 	expect_requests stable success=5 client_error=3
 	expect_losses
 	expect_times
@@ -138,7 +138,7 @@ test_hard_expectation_failed() {
 
 test_hard_without_body() {
 	start_stage
-	play without_body
+	act without_body
 	expect_requests stable success=57 client_error=3
 	expect_losses
 	expect_times
@@ -146,12 +146,12 @@ test_hard_without_body() {
 
 test_hard_chunks_of_one_byte() {
 	start_stage
-	play chunks 5000 one
+	act chunks 5000 one
 	expect_requests stable success=2
 	expect_times
 	expect_field .latency_seconds.duration.count 2
-	play chunks 2000 each
-	play chunks 500 cut
+	act chunks 2000 each
+	act chunks 500 cut
 	expect_requests stable success=6
 	expect_field .latency_seconds.stream_duration.count 2
 	expect_losses
@@ -160,7 +160,7 @@ test_hard_chunks_of_one_byte() {
 
 test_hard_chunk_forms() {
 	start_stage
-	play chunk_forms
+	act chunk_forms
 	expect_requests stable success=16
 	expect_losses
 	expect_times
@@ -168,8 +168,8 @@ test_hard_chunk_forms() {
 
 test_hard_ends_are_late() {
 	start_stage
-	play late_end
-	play slow_header
+	act late_end
+	act slow_header
 	expect_requests stable success=7
 	expect_losses
 	expect_times
@@ -177,7 +177,7 @@ test_hard_ends_are_late() {
 
 test_hard_large_request_headers() {
 	start_stage
-	play large_headers request
+	act large_headers request
 	expect_requests stable success=8 client_error=8
 	expect_losses
 	expect_times
@@ -185,7 +185,7 @@ test_hard_large_request_headers() {
 
 test_hard_large_response_headers() {
 	start_stage
-	play large_headers response
+	act large_headers response
 	expect_requests stable success=8 client_error=8
 	expect_losses
 	expect_times
@@ -193,7 +193,7 @@ test_hard_large_response_headers() {
 
 test_hard_ended_by_close() {
 	start_stage
-	play ended_by_close
+	act ended_by_close
 	expect_requests stable success=14
 	expect_losses
 	expect_times
@@ -201,7 +201,7 @@ test_hard_ended_by_close() {
 
 test_hard_uncalled_for_responses() {
 	start_stage
-	play uncalled_for
+	act uncalled_for
 	expect_requests stable success=4
 	expect_losses
 	expect_times
@@ -209,10 +209,10 @@ test_hard_uncalled_for_responses() {
 
 test_hard_upgrade() {
 	start_stage
-	play upgrade
+	act upgrade
 	expect_requests stable success=3
 	expect_field '.protocols | "\(.http1) \(.upgraded)"' '3 3'
-	play upgrade_refused
+	act upgrade_refused
 	expect_requests stable success=4 client_error=1
 	expect_field .protocols.upgraded 3
 	expect_losses
@@ -222,7 +222,7 @@ test_hard_upgrade() {
 # The answer to CONNECT is an answer; what follows it, whatever its header says of a body, is another protocol.
 test_hard_connect() {
 	start_stage
-	play connect
+	act connect
 	expect_requests stable success=2
 	expect_field .protocols.upgraded 2
 	expect_losses
@@ -231,7 +231,7 @@ test_hard_connect() {
 
 test_hard_connect_refused() {
 	start_stage
-	play connect_refused
+	act connect_refused
 	expect_requests stable success=1 client_error=1
 	expect_field .protocols.upgraded 0
 	expect_losses

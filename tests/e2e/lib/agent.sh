@@ -119,6 +119,20 @@ expect_only_unknown() {
 	expect_eq "$(dump "$1" .window.P)" null "P"
 }
 
+# What could not be counted, as NAME=N.
+losses() {
+	serin dump -o json | jq -r '.losses | to_entries | map(select(.value != 0) | "\(.key)=\(.value)") | sort | join(" ")'
+}
+
+losses_are() {
+	[[ $(losses) == "$1" ]]
+}
+
+# expect_losses [NAME=N...]: exactly these, none of the others; in the order of the alphabet.
+expect_losses() {
+	wait_for 3 losses_are "$*" || note "losses: $(losses), expected ${*:-none}"
+}
+
 # In the kernel and on disk it is as if the agent had never been.
 expect_nothing_left() {
 	local path

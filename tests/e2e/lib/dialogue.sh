@@ -8,7 +8,7 @@ start_stage() {
 }
 
 # play SCENE [ARGUMENT...]: on port 8000.
-play() {
+act() {
 	in_ns /usr/bin/python3 -u "$HERE/scenes.py" 8000 "$@" >>"$DIR/scenes.out" 2>"$DIR/scenes.err" ||
 		fail "scene $*: $(tail -n 1 "$DIR/scenes.err")"
 }
@@ -64,19 +64,6 @@ expect_times() {
 }
 
 # The losses that are not zero.
-losses() {
-	serin dump -o json | jq -r '.losses | to_entries | map(select(.value != 0) | "\(.key)=\(.value)") | join(" ")'
-}
-
-losses_are() {
-	[[ $(losses) == "$1" ]]
-}
-
-# expect_losses [KIND=N...]: exactly these, none of the others, in the order of the dump.
-expect_losses() {
-	wait_for 3 losses_are "$*" || note "losses: $(losses), expected ${*:-none}"
-}
-
 # expect_field FILTER VALUE
 expect_field() {
 	wait_for 3 dump_is stable "$1" "$2" || note "$1: $(dump stable "$1"), expected $2"

@@ -40,19 +40,6 @@ length() {
 }
 
 # losses: those that are not 0, as NAME=N, in the order of their names.
-losses() {
-	serin dump -o json | jq -r '.losses | to_entries | map(select(.value > 0) | "\(.key)=\(.value)") | sort | join(" ")'
-}
-
-losses_are() {
-	[[ $(losses) == "$1" ]]
-}
-
-# expect_losses [NAME=N...]: exactly these.
-expect_losses() {
-	wait_for 3 losses_are "$*" || note "losses: $(losses), expected ${*:-none}"
-}
-
 # expect_bytes VERSION IN OUT
 expect_bytes() {
 	wait_for 3 dump_is "$1" '.bytes | "\(.in) \(.out)"' "$2 $3" ||
