@@ -69,9 +69,11 @@ static __noinline void forget_all(struct serin_conn *conn, struct serin_tally *t
 		serin_add_in(&tally->service_requests, -(__u64)begun);
 	if (conn->counted) /* not HTTP/1 after all: the newest request became a turn, those before it unknown */
 		serin_add(&tally->outcome[SERIN_UNKNOWN], 1 - (__u64)conn->counted);
-	asm volatile("" : "+r"(protocol));
-	if (protocol && protocol < SERIN_PROTOCOLS)
-		serin_add(&tally->protocol[protocol], -1);
+	if (protocol != SERIN_PROTOCOL_UNSEEN) {
+		asm volatile("" : "+r"(protocol)); /* or the two checks become one, of a copy, which older verifiers do not follow */
+		if (protocol < SERIN_PROTOCOLS)
+			serin_add(&tally->protocol[protocol], -1);
+	}
 	conn->protocol = SERIN_PROTOCOL_UNSEEN;
 	conn->mode = SERIN_MODE_HTTP1;
 	conn->begun = 0;
