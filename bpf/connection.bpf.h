@@ -58,6 +58,34 @@ static __always_inline void time_pickup(struct serin_conn *conn, __u32 n, __u64 
 		serin_time(conn->target, SERIN_PICKUP, read - start);
 }
 
+/* When was a request read from that began at `start`? 0: not yet. Requests in one segment are in one read. */
+static __always_inline __u64 read_of(const struct serin_conn *conn, __u64 start)
+{
+	return start < conn->read_before_ns ? conn->read_before_ns : conn->read_ns;
+}
+
+struct reading {
+	struct serin_conn *conn;
+	__u64 now; /* 0: of the reads before only */
+};
+
+/* The next request that was not read from before. 1: it has not begun, or it was not read from. */
+static __attribute__((unused)) long pick_up(__u32 index, void *ctx)
+{
+	struct reading *r = ctx;
+	__u32 n = r->conn->picked;
+	__u64 start = request_start(r->conn, n), read = read_of(r->conn, start);
+
+	if (!start && !has_begun(r->conn, n))
+		return 1;
+	if (read < start)
+		read = r->now;
+	if (!read)
+		return 1;
+	time_pickup(r->conn, n, start, read);
+	return 0;
+}
+
 /* Takes all requests that have no outcome yet: the caller tallies as many as are returned. */
 static __always_inline __u32 conn_take_pending(struct serin_conn *conn)
 {
@@ -80,7 +108,7 @@ static long pick_pending(__u32 index, void *ctx)
 
 	if (!has_begun(conn, n))
 		return 1;
-	time_pickup(conn, n, request_start(conn, n), conn->read_ns);
+	time_pickup(conn, n, request_start(conn, n), read_of(conn, request_start(conn, n)));
 	return 0;
 }
 
@@ -169,7 +197,7 @@ static long expire_oldest(__u32 index, void *ctx)
 	since = conn_silent_since(conn, n);
 	if (!since || e->now < since || e->now - since < serin_deadline_ns)
 		return 1;
-	time_pickup(conn, n, request_start(conn, n), conn->read_ns);
+	time_pickup(conn, n, request_start(conn, n), read_of(conn, request_start(conn, n)));
 	if (__sync_val_compare_and_swap(&conn->counted, n, n + 1) == n)
 		serin_add(&e->tally->outcome[conn->client_fin ? SERIN_CLIENT_ABORT : SERIN_TIMEOUT], 1);
 	return 0;

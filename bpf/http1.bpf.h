@@ -195,16 +195,26 @@ static __always_inline void response_headers(struct walk *w)
 		return;
 	}
 	conn->untimed |= SERIN_UNTIMED_FIRST_BYTE;
-	time_pickup(conn, conn->answered, conn->start_ns, conn->read_ns);
+	time_pickup(conn, conn->answered, conn->start_ns, read_of(conn, conn->start_ns));
 }
 
-/* Response n ends: the read that its request was found in is known, unless the next one was in it too. */
-static __always_inline void forget_read(struct serin_conn *conn, __u32 n)
+/* Pipelined requests that were read together with the one whose response ends: soon it is forgotten when. */
+static __noinline void pick_up_together(struct serin_conn *conn)
 {
-	__u64 next = request_start(conn, n + 1);
+	struct reading r = {.conn = conn};
 
-	if (!next || next > conn->read_ns)
-		conn->read_ns = 0;
+	bpf_loop(HEAD_BITS, pick_up, &r, 0);
+}
+
+/* A response ends. What the server reads from now on may be of the next request. */
+static __always_inline void turn_reads(struct serin_conn *conn)
+{
+	if (!conn->read_ns)
+		return;
+	if (conn->read_before_ns > conn->start_ns)
+		pick_up_together(conn);
+	conn->read_before_ns = conn->read_ns;
+	conn->read_ns = 0;
 }
 
 /* Times what of the current response waits for it: for the end of the segment, with which the response may end. */
@@ -265,7 +275,7 @@ static __always_inline void response_end(struct serin_conn *conn, struct serin_t
 
 	if (!conn->begin_ns)
 		return;
-	forget_read(conn, n);
+	turn_reads(conn);
 	/* Gone, or only done with asking? Its ACK or RST will tell. */
 	if (conn->client_fin && !has_begun(conn, n + 1)) {
 		time_first(conn);

@@ -10,24 +10,6 @@
 
 #define MSG_PEEK 2
 
-struct reading {
-	struct serin_conn *conn;
-	__u64 before, now;
-};
-
-/* The next request that was not read from before. 1: it has not begun. */
-static long pick_up(__u32 index, void *ctx)
-{
-	struct reading *r = ctx;
-	__u32 n = r->conn->picked;
-	__u64 start = request_start(r->conn, n);
-
-	if (!start && !has_begun(r->conn, n))
-		return 1;
-	time_pickup(r->conn, n, start, start < r->before ? r->before : r->now);
-	return 0;
-}
-
 SEC("tp_btf/sock_recv_length")
 int BPF_PROG(serin_pickup, struct sock *sk, int ret, int flags)
 {
@@ -39,9 +21,9 @@ int BPF_PROG(serin_pickup, struct sock *sk, int ret, int flags)
 	if (!r.conn || r.conn->socket != SERIN_SOCKET_ACCEPTED)
 		return 0;
 	r.now = bpf_ktime_get_ns();
-	r.before = r.conn->read_ns;
-	if (r.before) {
+	if (r.conn->read_ns) {
 		bpf_loop(HEAD_BITS, pick_up, &r, 0);
+		r.conn->read_before_ns = 0;
 		r.now = 0;
 	}
 	r.conn->read_ns = r.now;

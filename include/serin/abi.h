@@ -272,7 +272,8 @@ struct serin_conn {
 	__u64 begin_ns;	     /* first byte of the current response. 0: it answers nothing */
 	__u64 first_body_ns;
 	__u64 last_body_ns;
-	__u64 read_ns;	     /* a read that is not yet known to be of which requests. 0: none */
+	__u64 read_ns;	     /* a read since the last response's end, of which it is not known what it was of. 0: none */
+	__u64 read_before_ns; /* the same, up to it */
 	struct serin_stream out;
 	struct serin_view out_window;
 };
@@ -357,7 +358,7 @@ SERIN_SIZE(struct serin_stream, 24 + 16 + 16);
 _Static_assert((offsetof(struct serin_conn, asked) + 8) % SERIN_LINE == 0, "the ring shares a cache line");
 _Static_assert((offsetof(struct serin_conn, busy) + 8) % SERIN_LINE == 0, "ingress shares a cache line");
 _Static_assert((offsetof(struct serin_conn, answered) + 8) % SERIN_LINE == 0, "egress shares a cache line");
-SERIN_SIZE(struct serin_conn, 56 + 8 * SERIN_RING + 40 + 56 + 72 + 56 + 2 * sizeof(struct serin_view));
+SERIN_SIZE(struct serin_conn, 56 + 8 * SERIN_RING + 40 + 56 + 80 + 56 + 2 * sizeof(struct serin_view));
 SERIN_SIZE(struct serin_early, sizeof(struct serin_conn) + sizeof(struct serin_tally) + 8);
 SERIN_SIZE(struct serin_watch_key, 32);
 SERIN_SIZE(struct serin_watch, 8);
