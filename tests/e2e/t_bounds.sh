@@ -3,6 +3,7 @@
 # Memory is fixed at the start. What there is for a connection or a process goes with it.
 
 # Half a minute until all rings are full, on a fast machine.
+# shellcheck disable=SC2034,SC2154 # the harness reads it
 DEADLINE[bounds_of_connections]=180 DEADLINE[bounds_of_processes]=180
 
 # Bytes that the kernel has set aside for the agent's maps.
