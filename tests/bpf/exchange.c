@@ -241,10 +241,9 @@ static void happen(struct counting *c, const struct happening *h)
 	case RESPONSE_ENDS:
 		response_ends(c, m);
 		break;
-	case RESPONSE_SWITCHES:
+	case RESPONSE_SWITCHES: /* what was asked behind it is never answered in HTTP/1 */
 		response_ends(c, m);
-		c->now.is_http1 = false;
-		c->over = true;
+		other_protocol(c, false);
 		break;
 	case RESPONSE_OPAQUE:
 		other_protocol(c, false);
