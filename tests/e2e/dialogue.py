@@ -159,11 +159,30 @@ class Stage:
         self.listener.settimeout(PATIENCE)
 
     def open(self, *exchanges):
-        return Dialogue(self, list(exchanges))
+        return Dialogue(self, list(exchanges), *self.connect())
+
+    def open_deferred(self, *exchanges, end=False):
+        """The first request, and the client's FIN where it is the end, are in the segment that completes the handshake:
+        the listener waits for it (TCP_DEFER_ACCEPT)."""
+        request = exchanges[0][0].data
+        self.listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, PATIENCE)
+        client = socket.create_connection(self.listener.getsockname(), timeout=PATIENCE)
+        before = now()
+        client.send(request, socket.MSG_MORE if end else 0)
+        if end:
+            client.shutdown(socket.SHUT_WR)
+        d = Dialogue(self, list(exchanges), *self._accept(client))
+        assert segments_received(d.server) == 2, "not the SYN and one more segment"
+        assert receive(d.server, len(request)) == request, "the bytes were changed"
+        d.asked.at = len(request)
+        d.asked.sends.append((d.asked.at, before, now()))
+        return d
 
     def connect(self):
         """Both ends of a new connection, blocking."""
-        client = socket.create_connection(self.listener.getsockname(), timeout=PATIENCE)
+        return self._accept(socket.create_connection(self.listener.getsockname(), timeout=PATIENCE))
+
+    def _accept(self, client):
         server, _ = self.listener.accept()
         for sock in (client, server): # not settimeout(), which makes them non-blocking: sendfile() and splice() would see it
             sock.settimeout(None)
@@ -201,12 +220,12 @@ class Stream:
 class Dialogue:
     """A connection and its exchanges: (request, response), in order. Responses to nobody have None for a request."""
 
-    def __init__(self, stage, exchanges):
+    def __init__(self, stage, exchanges, client, server):
         self.exchanges = exchanges
         self.bounds = stage.bounds
         self.asked = Stream([q for q, _ in exchanges if q])
         self.answered = Stream([r for _, r in exchanges if r])
-        self.client, self.server = stage.connect()
+        self.client, self.server = client, server
         self.end = None  # the server's FIN
         for sock in (self.client, self.server):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -297,15 +316,16 @@ class Dialogue:
     def _ends(self, side):
         return (self.client, self.server) if side == "client" else (self.server, self.client)
 
-    def over(self, settled=True, remembered=True, late=False):
+    def over(self, settled=True, remembered=True, late=False, told=None):
         """Closes what is open, and adds the times that there must be. Not settled: the response was not complete, or
-        not to anybody. Not remembered: more were in flight than are. Late: the deadline had passed before."""
+        not to anybody. Not remembered: more were in flight than are. Late: the deadline had passed before. Told: of the
+        exchanges only so many, the first, can be known."""
         self.client.close()
         self.server.close()
         self.bounds.totals["in"] += self.asked.at
         self.bounds.totals["out"] += self.answered.at
         asked = answered = 0
-        for request, response in self.exchanges:
+        for request, response in self.exchanges[:told]:
             if request:
                 start = self.asked.step_of(asked)
                 asked += len(request.data)
@@ -344,9 +364,10 @@ def receive(sock, n):
     return sock.recv(n)
 
 
-def move(sender, receiver, data):
-    """Sends it all and receives it, by turns, so that no window is too small. Answers what came."""
-    view, sent, got, pieces = memoryview(data), 0, 0, []
+def move(sender, receiver, data, sent=0):
+    """Sends it all, but for what is sent already, and receives it, by turns, so that no window is too small. Answers what
+    came."""
+    view, got, pieces = memoryview(data), 0, []
     while got < len(data):
         writing = [sender] if sent < len(data) else []
         readable, writable, _ = select.select([receiver], writing, [], PATIENCE)
@@ -360,3 +381,18 @@ def move(sender, receiver, data):
                 raise EOFError(f"{got} of {len(data)} bytes came")
             got += len(pieces[-1])
     return b"".join(pieces)
+
+
+# ---- what TCP has counted of a connection: struct tcp_info ----
+
+def tcp_info(sock, kind, offset):
+    return struct.unpack_from(kind, sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256), offset)[0]
+
+
+def segments_received(sock):
+    return tcp_info(sock, "I", 140)
+
+
+def bytes_sent(sock):
+    """Each byte once."""
+    return tcp_info(sock, "Q", 200) - tcp_info(sock, "Q", 208)

@@ -18,6 +18,11 @@ the other end has read all of it, or what was wrong.
   c @dst            the client's segments carry IPv6 destination options from now on; @hop: hop-by-hop options,
                     of 8 bytes as BIG TCP's; @hop2: of 16. s too
   s @repair TEXT    the server's TCP takes TEXT for sent, without sending it (TCP_REPAIR): it is sent again
+  c @forged FLAGS N [TEXT]
+                    somebody else sends TEXT in the client's name, with numbers that are N beyond the connection's, so
+                    that TCP does not take it. FLAGS are of F, R and A. IPv4 only
+  s @keepalive      the server's TCP probes a client of which nothing comes for a second, and a second later gives it up
+  +s @gone          the server waits until its TCP has given the client up, and closes
 TEXT has Python's escapes: \\r\\n, \\x16. Its first character cannot be @.
 """
 
@@ -25,12 +30,17 @@ import argparse
 import codecs
 import ctypes
 import os
+import select
 import selectors
 import socket
 import struct
 import sys
+import time
 
-TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_SEND_QUEUE = 19, 20, 2
+from dialogue import segments_received
+
+TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ, TCP_RECV_QUEUE, TCP_SEND_QUEUE = 19, 20, 21, 1, 2
+REPAIR_OFF = -1  # without a window probe
 IPV6_HOPOPTS, IPV6_DSTOPTS = 54, 59
 PADDING = bytes([0, 0, 1, 4, 0, 0, 0, 0])  # a header of 8 bytes; the kernel writes the first two
 CLONE_NEWNET = 0x40000000
@@ -45,7 +55,10 @@ def reset(sock):
 ENDINGS = {"@fin": lambda s: s.shutdown(socket.SHUT_WR), "@rst": reset, "@end": lambda s: s.close()}
 # Seven bytes of padding in a row are all that is allowed: a router alert stands between.
 PADDING_TWICE = bytes([0, 1, 0, 0, 0, 5, 2, 0, 0, 1, 5, 0, 0, 0, 0, 0])
-OPTIONS = {"@dst": (IPV6_DSTOPTS, PADDING), "@hop": (IPV6_HOPOPTS, PADDING), "@hop2": (IPV6_HOPOPTS, PADDING_TWICE)}
+OPTIONS = {"@dst": [(socket.IPPROTO_IPV6, IPV6_DSTOPTS, PADDING)], "@hop": [(socket.IPPROTO_IPV6, IPV6_HOPOPTS, PADDING)],
+           "@hop2": [(socket.IPPROTO_IPV6, IPV6_HOPOPTS, PADDING_TWICE)],
+           "@keepalive": [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1), (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 1),
+                          (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1), (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 1)]}
 
 
 def repair(sock, text):
@@ -54,6 +67,54 @@ def repair(sock, text):
     sock.send(text)
     sock.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 0)
 
+
+def await_given_up(sock):
+    gone = select.poll()
+    gone.register(sock, 0)
+    if not gone.poll(DEADLINE * 1000):
+        raise EOFError("TCP does not give up")
+    sock.close()
+
+
+# ---- segments that nobody of the two has sent ----
+
+FLAGS = {"F": 1, "R": 4, "A": 16}
+
+
+def next_numbers(sock):
+    """Those of the next bytes that it sends, and receives."""
+    sock.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
+    numbers = []
+    for queue in (TCP_SEND_QUEUE, TCP_RECV_QUEUE):
+        sock.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR_QUEUE, queue)
+        numbers.append(sock.getsockopt(socket.IPPROTO_TCP, TCP_QUEUE_SEQ))
+    sock.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, REPAIR_OFF)
+    return numbers
+
+
+def checksum(data):
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data[:len(data) & ~1])) + (data[-1] << 8 if len(data) & 1 else 0)
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
+
+
+def forge(sock, flags, beyond, text):
+    """A segment from that client to its server."""
+    (source, sport), (server, port) = sock.getsockname(), sock.getpeername()
+    seq, ack = [(number + beyond) & 0xffffffff for number in next_numbers(sock)]
+    bits = sum(FLAGS[flag] for flag in flags)
+    tcp = struct.pack("!HHIIBBHHH", sport, port, seq, ack, 5 << 4, bits, 1000, 0, 0) + text
+    addresses = socket.inet_aton(source) + socket.inet_aton(server)
+    pseudo = addresses + struct.pack("!HH", socket.IPPROTO_TCP, len(tcp))
+    tcp = tcp[:16] + struct.pack("!H", checksum(pseudo + tcp)) + tcp[18:]
+    # The kernel fills in the length and the checksum of this one.
+    packet = struct.pack("!BBHHHBBH", 0x45, 0, 0, 1, 0, 64, socket.IPPROTO_TCP, 0) + addresses + tcp
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
+        raw.sendto(packet, (server, 0))
+
+
+# ---- the two ends ----
 
 class End:
     """The sockets of one process, and what each is still to read."""
@@ -78,14 +139,19 @@ class End:
             if word in ENDINGS:
                 ENDINGS[word](sock)
             elif word in OPTIONS:
-                sock.setsockopt(socket.IPPROTO_IPV6, *OPTIONS[word])
+                for option in OPTIONS[word]:
+                    sock.setsockopt(*option)
             elif word == "@repair":
                 repair(sock, rest)
+            elif word == "@gone":
+                await_given_up(sock)
             else:
                 sock.sendall(text * times)
         if word in ENDINGS:
             return -1
-        return len(rest) if word == "@repair" else 0 if word in OPTIONS else len(text) * times
+        if word in OPTIONS or word == "@gone":
+            return 0
+        return len(rest) if word == "@repair" else len(text) * times
 
     def read(self):
         for sock in self.open():
@@ -109,12 +175,12 @@ class End:
 def serve(listener, control):
     """One server process. Requests on `control`: a letter, then the argument; the answer is a number and a reason."""
     end = End()
-    select = selectors.DefaultSelector()
-    select.register(listener, selectors.EVENT_READ)
-    select.register(control, selectors.EVENT_READ)
+    ready = selectors.DefaultSelector()
+    ready.register(listener, selectors.EVENT_READ)
+    ready.register(control, selectors.EVENT_READ)
     listener.setblocking(False)
     while True:
-        for key, _ in select.select():
+        for key, _ in ready.select():
             if key.fileobj is listener:
                 try:
                     end.add(listener.accept()[0])
@@ -140,6 +206,8 @@ def answer(end, letter, argument):
         end.read()
     elif letter == b"e":
         end.read_end()
+    elif letter == b"s":
+        value = sum(segments_received(sock) for sock in end.open())
     return str(value).encode()
 
 
@@ -187,6 +255,9 @@ class Servers:
         while sum(self.ask(b"n")) < count:
             pass
 
+    def segments(self):
+        return sum(self.ask(b"s"))
+
 
 class Client(End):
     def read(self, due):
@@ -220,6 +291,16 @@ class Score:
             self.client.add(connect(family_of(o.connect), o.connect, o.port, o.client_netns))
         self.servers.await_accepted(len(self.client.sockets))
 
+    def forge(self, flags, beyond, text=b""):
+        """Until the servers' TCP has looked at it."""
+        wanted = self.servers.segments() + len(self.client.open())
+        for sock in self.client.open():
+            forge(sock, flags.decode(), int(beyond), text)
+        until = time.monotonic() + DEADLINE
+        while self.servers.segments() < wanted:
+            if time.monotonic() > until:
+                raise EOFError("the forged segments do not come")
+
     def play(self, line):
         verb, _, text = line.partition(" ")
         if verb == "open":
@@ -227,8 +308,13 @@ class Score:
         later = verb.startswith("+")
         who, _, times = verb.lstrip("+").partition("*")
         actor, other = (self.client, self.servers) if who == "c" else (self.servers, self.client)
-        sent = actor.act(codecs.escape_decode(text)[0], int(times or 1))
+        said = codecs.escape_decode(text)[0]
+        if said.startswith(b"@forged "):
+            return self.forge(*said.split(b" ", 3)[1:])
+        sent = actor.act(said, int(times or 1))
         if sent < 0:
+            if text != "@fin":  # what has come to it nobody will read
+                self.unread["s" if who == "c" else "c"] = 0
             return None if later else other.read_end()
         self.unread[who] += sent
         if not later and self.unread[who]:

@@ -14,8 +14,8 @@ import sys
 import time
 
 import transfers
-from dialogue import (PATIENCE, Bounds, Request, Response, Stage, bodiless, chunked, get, now, post, receive, sized,
-                      stay_on_one_cpu, until_close)
+from dialogue import (PATIENCE, Bounds, Request, Response, Stage, bodiless, bytes_sent, chunked, get, move, now, post,
+                      receive, sized, stay_on_one_cpu, until_close)
 
 PAUSE = 0.06  # seconds: an end taken one step too early or late is off by more than the bounds allow
 
@@ -78,6 +78,25 @@ def pipeline_overflow(stage, count, heads=""):
     time.sleep(2 * PAUSE)
     d.answer(len(oops.data))
     d.ask().answer().over(remembered=False)
+
+
+def pipeline_unseen(stage):
+    """Four in flight, the fifth comes while nobody looks (the test sees to that), and then always four or five ahead, each
+    answered a while later. The answer to the fifth is another one. What is known is the first four."""
+    stay_on_one_cpu()
+    exchanges = [(get(f"/{i}"), sized(status="500 Oops" if i == 4 else "200 OK")) for i in range(12)]
+    d = stage.open(*exchanges)
+    for request, _ in exchanges[:4]:
+        d.ask(len(request.data))
+    await_cue("four")
+    d.ask(len(exchanges[4][0].data))
+    await_cue("unseen")
+    for i, (_, response) in enumerate(exchanges):
+        time.sleep(PAUSE)
+        d.answer(len(response.data))
+        if i + 5 < len(exchanges):
+            d.ask(len(exchanges[i + 5][0].data))
+    d.over(told=4)
 
 
 # ---- one byte at a time, and cuts at every byte ----
@@ -413,6 +432,14 @@ def idle_ends(stage):
                 d.over()
 
 
+def deferred(stage, how):
+    """The client has finished asking before the server's socket exists."""
+    if how == "left":
+        stage.open_deferred((get(), None), end=True).leave("server").over()
+    else:
+        stage.open_deferred((get(), sized()), end=True).answer().leave("server").over()
+
+
 FIN_WAIT2 = "05"  # in /proc/net/tcp
 
 
@@ -496,6 +523,23 @@ def upgrade_refused(stage):
     d.ask(len(ask.data)).answer(len(sized().data)).ask().answer().over()
 
 
+def upgrade_pipelined(stage):
+    """A request that is on its way when another protocol takes over: nobody answers it. Where none does, it is answered."""
+    ask = get("/chat", "Connection: Upgrade", "Upgrade: websocket")
+    yes = bodiless("101 Switching Protocols", "Connection: Upgrade", "Upgrade: websocket")
+    d = stage.open((ask, yes), (get(), None)).ask().answer()
+    await_cue("switched")
+    d.stray("client", LOOKS_LIKE_HTTP).stray("server", LOOKS_LIKE_HTTP).leave("client").over()
+    stage.open((ask, sized()), (get(), sized(status="404 Not Found"))).ask().answer().over()
+
+
+def connect_deferred(stage):
+    d = stage.open_deferred((Request("CONNECT example.test:443"), bodiless("200 Connection established"))).answer()
+    for _ in range(3):
+        d.stray("client", LOOKS_LIKE_HTTP).stray("server", LOOKS_LIKE_HTTP)
+    d.leave("client").over()
+
+
 def connect(stage):
     ask = Request("CONNECT example.test:443")
     for yes in (bodiless("200 Connection established"), bodiless("200 OK", "Content-Length: 5")):
@@ -553,6 +597,50 @@ def stalled_upload(stage):
     d.server.close()
 
 
+LARGE = sized(b"x" * (32 << 20))
+
+
+def overfill(stage):
+    """The client takes the first body byte of a large response, and then none of what the server writes until its kernel
+    takes no more. Answers the dialogue, and how many bytes of the rest that is."""
+    d = stage.open((get(), LARGE)).ask().answer(LARGE.mask.find(1) + 1)
+    rest, sent = memoryview(LARGE.data)[d.answered.at:], 0
+    while select.select([], [d.server], [], 0.2)[1]:
+        sent += d.server.send(rest[sent:sent + (1 << 20)])
+    assert sent < len(rest)
+    return d, sent
+
+
+def unread(stage):
+    """Three such clients. When the test has seen the deadline pass, one takes all; one resets; and of the third the server
+    has nothing more to send, once it has taken what there is, until the test has seen the deadline pass again."""
+    before = now()
+    (whole, sent), (broken, _), (stalled, n) = [overfill(stage) for _ in range(3)]
+    await_cue("unread")
+    rest, resumed = LARGE.data[whole.answered.at:], now()
+    assert move(whole.server, whole.client, rest, sent) == rest, "the bytes were changed"
+    whole.answered.at = len(LARGE.data)
+    whole.answered.sends += [(whole.answered.at - 1, before, now()), (whole.answered.at, resumed, now())]
+    whole.over()
+    broken.answered.at = bytes_sent(broken.server)
+    broken.reset("client").over(settled=False)
+    move(stalled.server, stalled.client, LARGE.data[stalled.answered.at:stalled.answered.at + n], n)
+    stalled.answered.at += n
+    await_cue("stalled")
+    stalled.answer().over(settled=False)
+
+
+def unread_gone(stage):
+    """The test cuts it off, and TCP gives it up."""
+    d, _ = overfill(stage)
+    await_cue("unread")
+    gone = select.poll()
+    gone.register(d.server, 0)
+    assert gone.poll(PATIENCE * 1000), "TCP does not give up"
+    d.answered.at = bytes_sent(d.server)
+    d.over(settled=False)
+
+
 def no_continue(stage):
     """The client waits for 100 Continue, in vain."""
     d = stage.open((Request("POST /", "Content-Length: 100", "Expect: 100-continue"), None)).ask()
@@ -578,13 +666,13 @@ def slow(stage):
 # ---- main ----
 
 SCENES = {f.__name__: f for f in (
-    pipeline, pipeline_in_turns, pipeline_overflow, cut_requests, cut_responses, count_cuts, cut_on_one_connection,
+    pipeline, pipeline_in_turns, pipeline_overflow, pipeline_unseen, cut_requests, cut_responses, count_cuts, cut_on_one_connection,
     interims, expectation_failed, answered_early, without_body, chunks, chunk_forms, late_end, slow_header,
     large_headers, ended_by_close, client_leaves, client_leaves_unanswered,
     client_leaves_while_asking,
     client_leaves_pipelined, server_leaves, server_leaves_pipelined, server_leaves_request_unread, half_closed,
-    idle_ends, after_close, uncalled_for, upgrade, upgrade_refused, connect, connect_refused, stalled,
-    stalled_pipeline, stalled_upload, no_continue, slow, *transfers.SCENES)}
+    idle_ends, deferred, after_close, uncalled_for, upgrade, upgrade_refused, upgrade_pipelined, connect, connect_deferred,
+    connect_refused, stalled, stalled_pipeline, stalled_upload, unread, unread_gone, no_continue, slow, *transfers.SCENES)}
 
 
 def judge(version):

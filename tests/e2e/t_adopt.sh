@@ -154,6 +154,67 @@ test_adopt_broken_off_by_the_server() {
 	expect_requests stable unknown="$MANY"
 }
 
+# ---- what the first segment after the agent came can be ----
+
+# Anybody can send one in the client's name, but not with numbers that TCP takes.
+test_adopt_forged_segment() {
+	old_connections
+	play "c @forged A 1000000000 $ASK" "c @forged A -1000000000 $ASK"
+	expect_requests stable
+	expect_bytes stable 0 0
+	answered 1
+	expect_exact_now success="$MANY"
+	expect_bytes stable $((MANY * 4 * $(length "$ASK"))) \
+		$((MANY * ($(length "$TELL") + 2 * $(length "$BREAK") + $(length "$REFUSE"))))
+}
+
+# The same in the middle of an exchange: the forged request is not what was asked.
+test_adopt_forged_segment_before_the_answer() {
+	old_connections "c $ASK"
+	play "c @forged A 1000000000 $ASK" "c @forged A -1000000000 $ASK" "s $BREAK"
+	expect_requests stable unknown="$MANY"
+	expect_bytes stable 0 $((MANY * $(length "$BREAK")))
+	answered 1
+	expect_exact_now success="$MANY" unknown="$MANY"
+}
+
+# The FIN of the client came before the agent.
+test_adopt_half_closed() {
+	old_connections 'c @fin'
+	play 's @end'
+	expect "connections stay open" wait_for 5 dump_is stable .connections.open 0
+	expect_requests stable
+	expect_losses
+}
+
+test_adopt_half_closed_and_answered() {
+	old_connections "c $ASK" 'c @fin'
+	play "s $TELL" 's @end'
+	expect "connections stay open" wait_for 5 dump_is stable .connections.open 0
+	expect_requests stable unknown="$MANY"
+	expect_losses
+}
+
+# A client that has finished asking gets its answer, or vanishes before it.
+test_adopt_half_closed_client_vanishes() {
+	if kernel_before 6.12; then
+		skip "before Linux 6.12 the end of an adopted connection is known by its segments only"
+	fi
+	old_connections
+	impatient_tcp
+	play "c $ASK" 'c @fin'
+	cut_off 8000
+	play "+s $TELL" '+s @gone'
+	expect_requests stable client_abort="$MANY"
+	expect "connections stay open" wait_for 5 dump_is stable .connections.open 0
+	expect_losses
+}
+
+# kernel_before VERSION
+kernel_before() {
+	[[ $(printf '%s\n' "$1" "$(uname -r)" | sort -V | head -n 1) != "$1" ]]
+}
+
 # ---- the agent dies and is started anew, or comes into the middle of traffic ----
 
 test_adopt_after_the_agent_was_killed() {

@@ -215,3 +215,113 @@ test_hard_slow_is_not_stalled() {
 	expect_losses
 	expect_times
 }
+
+# A client that takes nothing of what the server has written does not make the server late. It may take it after all, or
+# leave; and the deadline counts again once it has taken all there is.
+test_hard_unread_is_not_stalled() {
+	start_stage --timeout 1
+	begin_play unread
+	await_stage unread
+	expect "clients that do not read: $(counts stable)" \
+		holds_for 3000 dump_is stable '.requests | "\(.in_flight) \(.total)"' "3 3"
+	cue unread
+	await_stage stalled
+	expect "a server that stops after what was not read does not time out" wait_for 3 dump_is stable .requests.timeout 1
+	expect_requests stable success=1 client_abort=1 timeout=1
+	cue stalled
+	end_play
+	expect_requests stable success=1 client_abort=1 timeout=1
+	expect_field .connections.open 0
+	expect_losses
+	expect_times
+}
+
+# ---- clients that vanish: nothing of them comes any more, not even an end ----
+
+# vanishes STEP... -- STEP...: on a connection whose client vanishes between these, until the server's TCP gives it up.
+vanishes() {
+	play open
+	while [[ $1 != -- ]]; do
+		play "$1"
+		shift
+	done
+	cut_off 8000
+	play "${@:2}" '+s @gone'
+	mend
+	play 'c @end'
+}
+
+test_hard_client_vanishes() {
+	start_duet 8000
+	start_agent --stable 8000
+	impatient_tcp
+	vanishes "c $ASK" -- '+s HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf'
+	expect_requests stable client_abort=1
+	vanishes "c $ASK" 'c @fin' -- "+s $TELL"
+	expect_requests stable client_abort=2
+	# The server waits for nothing, and leaves the rest to its kernel.
+	play open "c $ASK" 'c @fin'
+	cut_off 8000
+	play "+s $TELL" '+s @end'
+	expect "TCP does not give up" wait_for 10 dump_is stable .connections.open 0
+	expect_requests stable client_abort=3
+	expect_eq "$(flows)" "0 0" "responses that the server cut short, and did not end"
+	expect_losses
+}
+
+# While the server still thinks: only keepalive finds out, and resets what is no more there.
+test_hard_client_vanishes_unanswered() {
+	start_duet 8000
+	start_agent --stable 8000
+	vanishes "c $ASK" "s $TELL" "c $ASK" 's @keepalive' --
+	expect_requests stable success=1 client_abort=1
+	expect_field .connections.open 0
+	expect_losses
+}
+
+# With its window closed: there are no retransmissions, only probes.
+test_hard_client_vanishes_unread() {
+	start_stage
+	begin_play unread_gone
+	await_stage unread
+	impatient_tcp
+	cut_off 8000
+	cue unread
+	end_play
+	expect_requests stable client_abort=1
+	expect_eq "$(flows)" "0 0" "responses that the server cut short, and did not end"
+	expect_field .connections.open 0
+	expect_losses
+	expect_times
+}
+
+# TCP tries for longer than the deadline. Whatever becomes of it then, the request has been told.
+test_hard_half_closed_client_vanishes_for_long() {
+	start_duet 8000
+	start_agent --stable 8000 --timeout 1
+	play open "c $ASK" 'c @fin'
+	cut_off 8000
+	play "+s $TELL"
+	expect "the answer to nobody is never told" wait_for 4 dump_is stable .requests.in_flight 0
+	expect_requests stable client_abort=1
+	mend
+	play '+s @end' 'c @end'
+	expect "the connection stays open" wait_for 10 dump_is stable .connections.open 0
+	expect_requests stable client_abort=1
+	expect_losses
+}
+
+# ---- ends that come with the beginning ----
+
+# The request and the client's FIN in the segment that completes the handshake, before the server has a socket.
+test_hard_deferred_half_closed() {
+	start_stage
+	act deferred left
+	expect_requests stable client_abort=1
+	act deferred answered
+	expect_requests stable client_abort=1 success=1
+	expect_field .protocols.http1 2
+	expect_field .connections.open 0
+	expect_losses
+	expect_times
+}

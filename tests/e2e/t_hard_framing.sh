@@ -219,12 +219,36 @@ test_hard_upgrade() {
 	expect_times
 }
 
+# A request pipelined behind one that another protocol took over.
+test_hard_upgrade_pipelined() {
+	start_stage
+	begin_play upgrade_pipelined
+	await_stage switched
+	expect_requests stable success=1 unknown=1
+	cue switched
+	end_play
+	expect_requests stable success=2 client_error=1 unknown=1
+	expect_field .protocols.upgraded 1
+	expect_losses
+	expect_times
+}
+
 # The answer to CONNECT is an answer; what follows it, whatever its header says of a body, is another protocol.
 test_hard_connect() {
 	start_stage
 	act connect
 	expect_requests stable success=2
 	expect_field .protocols.upgraded 2
+	expect_losses
+	expect_times
+}
+
+# The same when CONNECT comes before the server has a socket.
+test_hard_connect_deferred() {
+	start_stage
+	act connect_deferred
+	expect_requests stable success=1
+	expect_field .protocols.upgraded 1
 	expect_losses
 	expect_times
 }

@@ -29,6 +29,23 @@ test_loss_gap_in_a_response_header() {
 	expect_losses gap=1
 }
 
+# With several in flight nobody knows what the hole held. What is in flight is unknown, and what follows on that connection
+# is not told.
+test_loss_gap_in_a_pipelined_response_header() {
+	duet_with_agent
+	answered 2
+	play "c*5 $ASK" "s $TELL" "+s @repair HTTP/1.1 500 Internal Server" "s  Error\r\nContent-Length: 2\r\n\r\nno" "s*3 $TELL"
+	answered 2 "$BREAK"
+	answered 2
+	expect_requests stable success=3 unknown=4
+	expect_eq "$(dump stable .latency_seconds.duration.count)" 3 "durations"
+	expect_bytes stable $((11 * $(length "$ASK"))) $((8 * $(length "$TELL") + 3 * $(length "$BREAK")))
+	expect_losses gap=1
+	play 'c @end' 's @end' open
+	answered 2
+	expect_requests stable success=5 unknown=4
+}
+
 # Bytes of a body need not be seen.
 test_no_loss_for_a_gap_in_a_body() {
 	duet_with_agent
@@ -54,9 +71,65 @@ test_loss_contended() {
 	expect_bytes stable $((2 * (6 * $(length "$ASK") + 73))) $((2 * (5 * $(length "$TELL") + 2 * $(length "$BREAK"))))
 }
 
-# grip 1|0: takes or gives back the lock of both connections.
+# grip 1|0 [CONNECTIONS]: takes or gives back the lock of all connections, of which there must be so many (2).
 grip() {
-	expect_eq "$("$ROOT/build/e2e/grip" "$PINS$INSTANCE" "$(dump stable '.pids[0]')" "$1")" 2 "connections gripped"
+	need "the server's process is not found" wait_for 3 dump_is stable '.pids | length > 0' true
+	expect_eq "$("$ROOT/build/e2e/grip" "$PINS$INSTANCE" "$(dump stable '.pids[0]')" "$1")" "${2:-2}" "connections gripped"
+}
+
+# Of another protocol than HTTP/1 it is that turn that is not told, and not those before and after it.
+test_loss_contended_turn() {
+	local hello='\x16\x03\x01\0\x05hello' record='\x17\x03\x03\0\x05hello'
+	duet_with_agent --connections 2
+	play "c $hello" "s $hello" "c $record" "s $record"
+	expect_requests stable unknown=4
+	grip 1
+	play "c $record" "s $record"
+	grip 0
+	for _ in {1..10}; do
+		play "c $record" "s $record"
+	done
+	expect_requests stable unknown=24
+	expect_eq "$(dump stable .latency_seconds.turn.count)" 24 "turns"
+	expect_bytes stable $((2 * 13 * 10)) $((2 * 13 * 10))
+	expect_losses contended=2
+	play 'c @end' 's @end'
+	expect_requests stable unknown=24
+	expect_field .connections.open 0
+}
+
+# The client's end came meanwhile. That it was the client who left first is known all the same.
+test_loss_contended_end() {
+	duet_with_agent --connections 2
+	play "c $ASK"
+	grip 1
+	play 'c @fin'
+	grip 0
+	play 's @end' 'c @end'
+	expect_requests stable client_abort=2
+	expect_field .connections.open 0
+	expect_losses contended=2
+}
+
+# With several in flight no later request line tells which answer is whose: what is known is what was asked before, and
+# answered. The rest of that connection is not told, and nothing is told of it that was not so.
+test_loss_contended_pipeline() {
+	start_stage
+	begin_play pipeline_unseen
+	await_stage four
+	grip 1 1
+	cue four
+	await_stage unseen
+	grip 0 1
+	cue unseen
+	end_play
+	expect_requests stable success=4
+	expect_losses contended=1 gap=1
+	expect_times
+	act pipeline 10 each
+	expect_requests stable success=10 client_error=4
+	expect_losses contended=1 gap=1
+	expect_times
 }
 
 # More requests in flight than start times are kept for: all have their outcome, some have no duration.

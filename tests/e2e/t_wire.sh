@@ -422,6 +422,73 @@ test_wire_loses_one_of_several_and_another_follows() {
 		"the 500 is told as a success ($(counts stable))"
 }
 
+# ---- segments that somebody else sends in the client's name ----
+
+# forged: ends, and a request, with numbers that TCP does not take.
+forged() {
+	local beyond flags
+	for beyond in 1000000000 -1000000000; do
+		for flags in FA R RA; do
+			play "c @forged $flags $beyond"
+		done
+		play "c @forged A $beyond $ASK" "c @forged FA $beyond $ASK"
+	done
+}
+
+test_wire_forged() {
+	start_duet 8000
+	start_agent --stable 8000
+	play open "c $ASK"
+	forged
+	play 's @end' 'c @end'
+	expect_requests stable server_abort=1
+	# With the request unread, which makes it a reset.
+	play open "+c $ASK"
+	forged
+	play 's @end' 'c @end'
+	expect_requests stable server_abort=2
+	play open "c $ASK"
+	forged
+	play 'c @rst' 's @end'
+	expect_requests stable server_abort=2 client_abort=1
+	play open
+	forged
+	play "c $ASK" "s $TELL" "c $ASK"
+	forged
+	play "s $BREAK"
+	forged
+	play 'c @end' 's @end'
+	expect_requests stable server_abort=2 client_abort=1 success=1 server_error=1
+	expect_field .connections.open 0
+	expect_bytes stable $((5 * $(length "$ASK"))) $(($(length "$TELL") + $(length "$BREAK")))
+	expect_losses
+}
+
+test_wire_forged_to_a_stalled_server() {
+	start_duet 8000
+	start_agent --stable 8000 --timeout 1
+	play open "c $ASK"
+	forged
+	expect "the request does not time out" wait_for 3 dump_is stable .requests.timeout 1
+	play "s $TELL" 'c @end' 's @end'
+	expect_requests stable timeout=1
+	expect_losses
+}
+
+# That a client that has sent its FIN has its answer nobody else can say.
+test_wire_forged_acknowledgement() {
+	start_duet 8000
+	start_agent --stable 8000
+	impatient_tcp
+	play open "c $ASK" 'c @fin'
+	cut_off 8000
+	play "+s $TELL"
+	forged
+	play '+s @gone'
+	expect_requests stable client_abort=1
+	expect_losses
+}
+
 # ---- drops in the server's own namespace ----
 
 # lose_by_nft CHAIN PERCENT

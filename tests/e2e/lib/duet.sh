@@ -45,3 +45,25 @@ expect_bytes() {
 	wait_for 3 dump_is "$1" '.bytes | "\(.in) \(.out)"' "$2 $3" ||
 		note "bytes of $1: $(dump "$1" '.bytes | "\(.in) \(.out)"'), expected $2 $3"
 }
+
+# cut_off PORT: whatever a server sends from there is lost from now on, as when its clients' host has died. It goes with the
+# namespace, or by mend.
+cut_off() {
+	in_ns nft -f - <<-END || skip "this kernel's nftables cannot drop"
+		table inet cut {
+			chain cut {
+				type filter hook input priority 0;
+				tcp sport $1 drop
+			}
+		}
+	END
+}
+
+mend() {
+	in_ns nft delete table inet cut
+}
+
+# TCP gives up a peer after one unanswered try instead of fifteen. It goes with the namespace.
+impatient_tcp() {
+	in_ns sh -c 'cd /proc/sys/net/ipv4 && echo 1 >tcp_retries2 && echo 1 >tcp_orphan_retries'
+}
