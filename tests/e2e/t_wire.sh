@@ -481,7 +481,7 @@ test_wire_forged_acknowledgement() {
 	start_agent --stable 8000
 	impatient_tcp
 	play open "c $ASK" 'c @fin'
-	cut_off 8000
+	cut_off 8000 sport
 	play "+s $TELL"
 	forged
 	play '+s @gone'

@@ -46,14 +46,15 @@ expect_bytes() {
 		note "bytes of $1: $(dump "$1" '.bytes | "\(.in) \(.out)"'), expected $2 $3"
 }
 
-# cut_off PORT: whatever a server sends from there is lost from now on, as when its clients' host has died. It goes with the
-# namespace, or by mend.
+# cut_off PORT [sport|dport]: whatever the server of that port sends (sport), or is sent (dport), is lost from now on; both, as
+# when its clients' host has died, unless one is named. It goes with the namespace, or by mend.
 cut_off() {
 	in_ns nft -f - <<-END || skip "this kernel's nftables cannot drop"
 		table inet cut {
 			chain cut {
 				type filter hook input priority 0;
-				tcp sport $1 drop
+				tcp ${2:-sport} $1 drop
+				tcp ${2:-dport} $1 drop
 			}
 		}
 	END
