@@ -175,9 +175,8 @@ static __always_inline void response_begin(struct walk *w)
 	conn->start_ns = word & SERIN_ASKED_NS;
 	conn->to = conn->begin_ns ? answers_to(conn, n, word) : HTTP1_TO_OTHER;
 	if (!conn->begin_ns) {
-		conn->extra = 1;
-		if (conn->adrift)
-			conn->adrift = SERIN_ADRIFT;
+		if (conn->extra < 255)
+			conn->extra++;
 	}
 	conn->body_sends = 0;
 	conn->first_body_ns = 0;
@@ -505,9 +504,14 @@ static __noinline bool is_adrift(struct walk *w)
 {
 	struct serin_conn *conn = w->conn;
 
-	if (conn->adrift == SERIN_ADRIFT_BEYOND || conn->answered != conn->begun || !server_spoke_last(conn) || !begins_request(w))
+	if (!begins_request(w))
 		return true;
+	if (conn->extra < conn->unseen || conn->answered != conn->begun || !server_spoke_last(conn)) {
+		conn->unseen++;
+		return true;
+	}
 	__builtin_memset(&conn->in.http, 0, sizeof(conn->in.http));
+	conn->unseen = 0;
 	conn->adrift = SERIN_ON_COURSE;
 	return false;
 }
@@ -535,7 +539,8 @@ static __always_inline void http1_missed(struct walk *w, enum direction dir, __u
 	if (http1_body_ahead(&s->http, n) == n && (dir == IN || s->http.state == HTTP1_UNTIL_CLOSE || s->http.left > n)) {
 		http1_pass_body(&s->http, n, &events);
 	} else if (dir == IN) {
-		conn->adrift = s->http.state == HTTP1_START && n >= REQUEST_MIN && !conn->extra ? SERIN_ADRIFT_BEYOND : SERIN_ADRIFT;
+		conn->adrift = SERIN_ADRIFT;
+		conn->unseen = s->http.state == HTTP1_START && n >= REQUEST_MIN;
 		serin_lost(SERIN_LOSS_GAP, 1);
 	} else {
 		lose_sync(conn, w->tally, SERIN_LOSS_GAP);

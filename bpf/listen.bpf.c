@@ -4,6 +4,7 @@
  * a server that restarts is recognised by its port while the agent is down.
  */
 #include "connection.bpf.h"
+#include "tcp.bpf.h"
 
 /* Raised whenever a watched port is listened on, so that the agent looks for the server's processes. */
 __u64 serin_listen_generation;
@@ -171,7 +172,8 @@ static __always_inline void connection_ended(struct bpf_sock_ops *ops, struct bp
 	conn_expire(conn, tally, bpf_ktime_get_ns());
 	/* A server that closes with unread data (or is killed so) gets here before its RST is sent. Retransmissions
 	 * without an answer mean that the client is gone instead. */
-	client_gone = conn->client_fin || conn->doubtful_reset || ops->retrans_out;
+	client_gone = conn->client_fin || conn->doubtful_reset || ops->retrans_out || is_silent(sk) ||
+		      ops->args[0] == BPF_TCP_CLOSE_WAIT || ops->args[0] == BPF_TCP_LAST_ACK;
 	if (!client_gone && !conn->server_fin)
 		conn_note_cut(conn, tally);
 	conn_end_pending(conn, tally, client_gone ? SERIN_CLIENT_ABORT : SERIN_SERVER_ABORT);

@@ -6,6 +6,7 @@
  * dropped: both programs always answer 1.
  */
 #include "protocol.bpf.h"
+#include "tcp.bpf.h"
 
 #define LOCK_TRIES 4096	 /* some microseconds */
 
@@ -38,7 +39,7 @@ static __noinline void bridge(struct walk *w, const struct segment *seg, enum di
 		return;
 	}
 	tcp = sk ? bpf_tcp_sock(sk) : NULL;
-	missed = tcp ? tcp->rcv_nxt - s->next : 0;
+	missed = tcp && !w->conn->client_fin ? tcp->rcv_nxt - s->next : 0; /* a FIN has a number too, and is the last */
 	if (missed > 0)
 		pass_missed(w, dir, missed);
 }
@@ -147,22 +148,16 @@ static __always_inline void payload(struct walk *w, const struct segment *seg, e
 
 /* ---- the ends of a connection ---- */
 
-/* Probes go unanswered: TCP gives the client up. */
-static __noinline bool is_silent(struct walk *w)
-{
-	struct bpf_sock *sk = w->skb->sk;
-	struct tcp_sock *tcp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
-
-	return tcp && BPF_CORE_READ(tcp, inet_conn.icsk_probes_out);
-}
-
 static __always_inline void server_closes(struct walk *w, const struct segment *seg)
 {
 	struct serin_conn *conn = w->conn;
+	struct bpf_sock *sk = w->skb->sk;
 
 	if (conn->server_fin)
 		return; /* a retransmitted FIN */
 	conn->server_fin = 1;
+	if (sk && sk->state == BPF_TCP_LAST_ACK) /* its FIN may have come unseen */
+		conn->client_fin = 1;
 	if (seg->rst)
 		conn_note_cut(conn, w->tally);
 	else
@@ -170,7 +165,8 @@ static __always_inline void server_closes(struct walk *w, const struct segment *
 	if (conn->held)
 		return;
 	conn_expire(conn, w->tally, w->now);
-	conn_end_pending(conn, w->tally, conn->client_fin || (seg->rst && is_silent(w)) ? SERIN_CLIENT_ABORT : SERIN_SERVER_ABORT);
+	conn_end_pending(conn, w->tally, conn->client_fin || (seg->rst && sk && is_silent(sk)) ? SERIN_CLIENT_ABORT
+											  : SERIN_SERVER_ABORT);
 }
 
 /* Does TCP take what has this number, or keep it for later? Anyone can send other ones. */
@@ -227,6 +223,15 @@ static __noinline void ends(struct walk *w, const struct segment *seg, enum dire
 		conn_closed(conn, w->tally);
 }
 
+/* Does TCP take this ACK? Its number is compared with what is written, which does not change while it is on its way. */
+static __noinline bool is_acknowledged(struct walk *w, const struct segment *seg)
+{
+	struct bpf_sock *sk = w->skb->sk;
+	struct tcp_sock *tcp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
+
+	return tcp && in_window(w, seg->seq) && (__s32)(BPF_CORE_READ(tcp, write_seq) - seg->ack) >= 0;
+}
+
 /* A response was sent to a client that had sent its FIN, and here is its ACK of all of it: it was listening. */
 static __always_inline void release_held(struct walk *w, const struct segment *seg)
 {
@@ -234,6 +239,8 @@ static __always_inline void release_held(struct walk *w, const struct segment *s
 	__u32 held = conn->client_fin ? conn->held : 0; /* the server's side's cache line: not without need */
 
 	if (!held || held > SERIN_OUTCOMES || seg->rst || (__s32)(seg->ack - conn->out.next) < 0)
+		return;
+	if (!is_acknowledged(w, seg))
 		return;
 	conn->held = 0;
 	settle(conn, w->tally, conn->answered - 1, held - 1, conn->held_streaming ? SERIN_STREAM_DURATION : SERIN_DURATION,

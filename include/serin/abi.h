@@ -208,8 +208,7 @@ struct serin_stream {
 /* The client's side of an HTTP/1 connection was lost. It is found again at a request line with nothing in flight. */
 enum serin_adrift {
 	SERIN_ON_COURSE,
-	SERIN_ADRIFT,	     /* in a header, or after CONNECT */
-	SERIN_ADRIFT_BEYOND, /* whole requests were missed too: an answer to one of them must have passed */
+	SERIN_ADRIFT, /* in a header, after CONNECT, or beyond whole requests: as many answers must have passed */
 };
 
 /*
@@ -236,7 +235,7 @@ struct serin_conn {
 	__u8 client_fin;     /* closed by the client */
 	__u8 server_fin;     /* closed by the server */
 	__u8 deep;	     /* so many requests were in flight once that the numbers in `asked` came round */
-	__u8 extra;	     /* a response came that answers no request that was seen */
+	__u8 extra;	     /* responses that answered no request that was seen, since the newest that was; at most 255 */
 	__u8 pad;
 	__u32 closed;
 	__u32 connect;	     /* number of the newest CONNECT, from 1 on */
@@ -249,7 +248,7 @@ struct serin_conn {
 	__u32 busy;
 	__u32 begun;	     /* requests begun */
 	__u32 answered_seen; /* `answered`, some time ago */
-	__u32 pad_in;
+	__u32 unseen;	     /* adrift: requests that passed and are not in `begun`, at least */
 	__u64 head;	     /* bit n % 64: request n has no response body whatever the headers say */
 	__u64 turn_ns;	     /* opaque: start of the turn not yet answered */
 	struct serin_stream in;

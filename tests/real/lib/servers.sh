@@ -46,7 +46,7 @@ start_site_nginx() {
 }
 
 log_of_nginx() {
-	awk '{ print $1, $4, $5 }' "$1.access"
+	awk '{ print $1, $5, $6 }' "$1.access"
 }
 
 # start_apache NAME PORT
