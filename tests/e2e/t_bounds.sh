@@ -18,7 +18,8 @@ entries_of() {
 	bpftool map dump pinned "$PINS$INSTANCE/$1" --json | jq length
 }
 
-# The agent's own memory, in KiB, once nothing is under way.
+# The agent's own memory, in KiB. Its allocator gives and takes some dozens of pages; less than 256 KiB more is no memory
+# kept for 20000 connections, nor a KiB for each of 300 processes.
 agent_memory() {
 	awk '$1 == "VmRSS:" { print $2 }' "/proc/${PID[agent]}/status"
 }
@@ -28,7 +29,7 @@ memory_is() {
 }
 
 memory_is_steady() {
-	holds_for 2000 memory_is "$(agent_memory)"
+	holds_for 3000 memory_is "$(agent_memory)"
 }
 
 # With a short window, which is soon full.
@@ -57,7 +58,7 @@ test_bounds_of_connections() {
 	expect "the maps have no memory: $maps" holds "$maps > 100000"
 	connections_of_ab 20000
 	expect_eq "$(map_bytes)" "$maps" "bytes of maps after 20000 connections"
-	expect_between 0 "$(agent_memory)" $((memory + 64)) "KiB of the agent after 20000 connections, $memory before"
+	expect_between 0 "$(agent_memory)" $((memory + 256)) "KiB of the agent after 20000 connections, $memory before"
 	expect_requests stable success=22000
 	expect_losses
 }
@@ -79,7 +80,7 @@ test_bounds_of_processes() {
 	roots=$(entries_of serin_roots)
 	expect_between 1 "$roots" 7 "processes whose descendants are followed"
 	expect_eq "$(map_bytes)" "$maps" "bytes of maps after 300 processes"
-	expect_between 0 "$(agent_memory)" $((memory + 64)) "KiB of the agent after 300 processes, $memory before"
+	expect_between 0 "$(agent_memory)" $((memory + 256)) "KiB of the agent after 300 processes, $memory before"
 	expect_requests canary success=320
 	expect_losses
 }
