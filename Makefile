@@ -48,7 +48,7 @@ $(BUILD)/user/%.o: user/%.c | $(BUILD)/user $(SKELETON)
 
 $(BUILD)/serin: $(USER_OBJECTS)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@ -lbpf -lmicrohttpd -ljansson -lcurl -lm
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@ -lbpf -lmicrohttpd -ljansson -lcurl -lm -lpthread
 
 # ---- servers and clients for demos and tests ----
 
@@ -87,9 +87,11 @@ $(BUILD)/e2e/%: tests/e2e/%.c $(BUILD)/user/util.o | $(BUILD)/e2e
 .PHONY: test-tools
 test-tools: $(E2E_TOOLS)
 
-# A unit test names what it links in its first lines: "Links: user/x.c -lfoo". It is built with sanitizers always.
+# A unit test names what it links in its first line: "Links: user/x.c -lfoo". It is built with sanitizers always, but for
+# one of statistics, that says in its second line what the compiler is told besides, as "Flags: -O2 -fno-sanitize=all".
 UNIT_TESTS := $(patsubst tests/unit/test_%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 links = $(shell sed -n 's|^/\* Links: \(.*\) \*/|\1|p' $(1))
+flags = $(shell sed -n 's|^/\* Flags: \(.*\) \*/|\1|p' $(1))
 TEST_CFLAGS := -std=gnu11 -O1 -g $(WARN) -Werror=unused-function -fsanitize=address -fsanitize=undefined \
 	-fno-sanitize-recover=all -fno-omit-frame-pointer -Iinclude -Iuser -Itools -I$(BUILD) -isystem /usr/share/include
 TEST_SOURCES := $(wildcard user/*.[ch] tools/*.[ch] include/serin/*.h tests/unit/http1_*.[ch] tests/fuzz/input.[ch] \
@@ -109,7 +111,7 @@ $(BUILD)/libllhttp.a: $(patsubst %,$(BUILD)/llhttp/%.o,llhttp api http)
 
 $(BUILD)/unit/%: tests/unit/test_%.c $(TEST_SOURCES) $(SKELETON) $(BUILD)/libllhttp.a | $(BUILD)/unit
 	$(call say,TEST,$<)
-	$(Q)$(CC) $(TEST_CFLAGS) $< $(filter %.c,$(call links,$<)) -o $@ -L$(BUILD) $(filter -l%,$(call links,$<)) -lcmocka
+	$(Q)$(CC) $(TEST_CFLAGS) $(call flags,$<) $< $(filter %.c,$(call links,$<)) -o $@ -L$(BUILD) $(filter -l%,$(call links,$<)) -lcmocka
 
 # A test of a BPF program brings its own, which is no part of the product: tests/bpf/x.bpf.c for tests/bpf/test_x.c.
 BPF_TESTS := $(patsubst tests/bpf/test_%.c,$(BUILD)/bpf/%,$(wildcard tests/bpf/test_*.c))
