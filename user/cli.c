@@ -15,6 +15,7 @@ const struct cli_command cli_commands[] = {
 	{"dump", "[-o json]", "everything, from the pinned maps, agent running or not", cli_dump},
 	{"weight", "NAME PCT", "set the canary's share of new connections", cli_weight},
 	{"abort", "NAME", "take the canary out of traffic", cli_abort},
+	{"plan", "[--rps R --p-canary X ...]", "what if: how soon would a fault be caught, how often falsely", cli_plan},
 	{"check", "", "what this kernel and these privileges allow", cli_check},
 	{"version", "", "the version", cli_version},
 	{"help", "[COMMAND]", "this, or the help of a command", cli_help},

@@ -25,6 +25,7 @@ int cli_status(int argc, char **argv);
 int cli_dump(int argc, char **argv);
 int cli_weight(int argc, char **argv);
 int cli_abort(int argc, char **argv);
+int cli_plan(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_version(int argc, char **argv);
 int cli_help(int argc, char **argv);
