@@ -33,7 +33,7 @@ static int keep_first_warning(enum libbpf_print_level level, const char *format,
 {
 	va_list copy;
 
-	if (level != LIBBPF_WARN)
+	if (level != LIBBPF_WARN || !format)
 		return 0;
 	if (libbpf_talks) {
 		va_copy(copy, args);
