@@ -144,8 +144,8 @@ static __always_inline bool is_slow(struct serin_conn *conn, bool streaming, __u
 	return info->slow_duration_ns && now - start > info->slow_duration_ns;
 }
 
-/* The outcome of request n, whose response, the newest, ended at `end` and is timed in histogram `kind`. Whether it had none yet: it may
- * have timed out. */
+/* The outcome of request n, whose response, the newest, ended at `end` and is timed in histogram `kind`. Answers whether
+ * it had none yet: it may have timed out. */
 static __always_inline bool settle(struct serin_conn *conn, struct serin_tally *tally, __u32 n,
 				   enum serin_outcome outcome, enum serin_latency kind, __u64 end)
 {
@@ -174,10 +174,8 @@ static __always_inline void response_begin(struct walk *w)
 	conn->begin_ns = word || has_begun(conn, n) ? w->now : 0;
 	conn->start_ns = word & SERIN_ASKED_NS;
 	conn->to = conn->begin_ns ? answers_to(conn, n, word) : HTTP1_TO_OTHER;
-	if (!conn->begin_ns) {
-		if (conn->extra < 255)
-			conn->extra++;
-	}
+	if (!conn->begin_ns && conn->extra < 255)
+		conn->extra++;
 	conn->body_sends = 0;
 	conn->first_body_ns = 0;
 	conn->untimed = 0;

@@ -2,8 +2,8 @@
 /*
  * Sockets -> tallies. Every segment of a tracked connection passes one of two programs at the root of cgroup2,
  * whatever system call or ring made it. TCP sequence numbers decide which of its bytes are new, the framing of its
- * protocol (protocol.bpf.h) says what they are, and requests are counted and timed right here. Nothing is changed and nothing is
- * dropped: both programs always answer 1.
+ * protocol (protocol.bpf.h) says what they are, and requests are counted and timed right here. Nothing is changed and
+ * nothing is dropped: both programs always answer 1.
  */
 #include "protocol.bpf.h"
 #include "tcp.bpf.h"

@@ -52,14 +52,14 @@ test_bounds_of_connections() {
 	local maps memory
 	two_nginx
 	start_warm
-	connections_of_ab 2000
+	connections_of_ab 20000
 	await_steady
 	maps=$(map_bytes) memory=$(agent_memory)
 	expect "the maps have no memory: $maps" holds "$maps > 100000"
 	connections_of_ab 20000
 	expect_eq "$(map_bytes)" "$maps" "bytes of maps after 20000 connections"
 	expect_between 0 "$(agent_memory)" $((memory + 256)) "KiB of the agent after 20000 connections, $memory before"
-	expect_requests stable success=22000
+	expect_requests stable success=40000
 	expect_losses
 }
 
@@ -69,7 +69,7 @@ test_bounds_of_processes() {
 	start_nginx stable 127.0.0.1:8000
 	start_own canary prefork 8001 4
 	start_warm
-	times 20 get http://127.0.0.1:8001/exit/0 -o /dev/null
+	times 300 get http://127.0.0.1:8001/exit/0 -o /dev/null
 	await_steady
 	maps=$(map_bytes) memory=$(agent_memory)
 	for ((i = 0; i < 300; i++)); do
@@ -81,6 +81,6 @@ test_bounds_of_processes() {
 	expect_between 1 "$roots" 7 "processes whose descendants are followed"
 	expect_eq "$(map_bytes)" "$maps" "bytes of maps after 300 processes"
 	expect_between 0 "$(agent_memory)" $((memory + 256)) "KiB of the agent after 300 processes, $memory before"
-	expect_requests canary success=320
+	expect_requests canary success=600
 	expect_losses
 }
