@@ -140,8 +140,9 @@ static __always_inline bool is_slow(struct serin_conn *conn, bool streaming, __u
 	if (!info)
 		return false;
 	if (streaming)
-		return info->slow_first_chunk_ns && conn->first_body_ns - start > info->slow_first_chunk_ns;
-	return info->slow_duration_ns && now - start > info->slow_duration_ns;
+		return info->first_chunk_edge_ns[SERIN_EDGE_SLOW] &&
+		       conn->first_body_ns - start > info->first_chunk_edge_ns[SERIN_EDGE_SLOW];
+	return info->duration_edge_ns[SERIN_EDGE_SLOW] && now - start > info->duration_edge_ns[SERIN_EDGE_SLOW];
 }
 
 /* The outcome of request n, whose response, the newest, ended at `end` and is timed in histogram `kind`. Answers whether

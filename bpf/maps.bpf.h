@@ -89,6 +89,32 @@ struct {
 	__type(value, struct serin_service);
 } serin_services __weak SEC(".maps");
 
+/* Address rules of services. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, SERIN_RULES_MAX);
+	__type(key, struct serin_rule_key);
+	__type(value, __u32);
+} serin_rules __weak SEC(".maps");
+
+/* What clients did on both versions, until the agent's next tick takes it out. When it is full the oldest goes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, SERIN_CLIENTS_MAX);
+	__type(key, struct serin_client_key);
+	__type(value, struct serin_client);
+} serin_clients __weak SEC(".maps");
+
+/* What an agent leaves for the one after it, a release: of no concern to the programs (user/release.c). Replaced as a
+ * whole, so that an agent that is killed leaves no half. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, SERIN_RELEASES_MAX);
+	__uint(key_size, 4);
+	__uint(value_size, SERIN_STATE_MAX);
+} serin_state __weak SEC(".maps");
+
 /* What became of new connections. Index: release * SERIN_STEERED_KINDS + kind. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

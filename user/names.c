@@ -17,10 +17,11 @@ NAMES(serin_outcome_name, enum serin_outcome, SERIN_OUTCOMES, "success", "client
 NAMES(serin_latency_name, enum serin_latency, SERIN_LATENCIES, "pickup", "first_byte", "first_chunk",
       "stream_first_chunk", "gap", "duration", "stream_duration", "turn", "run_queue")
 NAMES(serin_loss_name, enum serin_loss, SERIN_LOSSES, "gap", "contended", "pipeline", "after_close", "storage",
-      "unreadable", "listeners", "processes")
+      "unreadable", "listeners", "processes", "clients", "store")
 NAMES(serin_protocol_name, enum serin_protocol, SERIN_PROTOCOLS, "unseen", "http1", "http2", "tls", "other", "upgraded")
 NAMES(serin_role_name, enum serin_role, SERIN_ROLES, "none", "stable", "canary")
 NAMES(serin_resource_name, enum serin_resource, SERIN_RESOURCES, "cpu", "memory", "network")
-NAMES(serin_steered_name, enum serin_steered, SERIN_STEERED_KINDS, "stable", "canary", "absent", "expired")
+NAMES(serin_steered_name, enum serin_steered, SERIN_STEERED_KINDS, "stable", "canary", "absent", "expired", "ruled_stable",
+      "ruled_canary")
 NAMES(serin_phase_name, enum serin_phase, SERIN_PHASES, "Idle", "Progressing", "Paused", "Promoted", "RolledBack")
 NAMES(serin_reason_name, enum serin_reason, SERIN_REASONS, "none", "weight", "aborted", "gate_p", "gate_r", "gate_d")

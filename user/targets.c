@@ -35,8 +35,8 @@ static int write_info(struct targets *targets, struct loader *loader, unsigned i
 		.role = t->role,
 		.release = t->role == SERIN_ROLE_NONE ? SERIN_NONE : 0,
 		.port = t->endpoint.port,
-		.slow_duration_ns = duration_ns,
-		.slow_first_chunk_ns = first_chunk_ns,
+		.duration_edge_ns = {[SERIN_EDGE_SLOW] = duration_ns},
+		.first_chunk_edge_ns = {[SERIN_EDGE_SLOW] = first_chunk_ns},
 	};
 
 	memcpy(info.model, t->model, sizeof(info.model));

@@ -15,11 +15,14 @@
 #include "http1.h"
 
 /* Raised whenever a struct below changes: an agent never reads pins of another layout. */
-#define SERIN_LAYOUT 3
+#define SERIN_LAYOUT 4
 
 #define SERIN_TARGETS_MAX 16  /* a target is one version of one model */
 #define SERIN_RELEASES_MAX 8
 #define SERIN_SLOTS 16	      /* listeners a canary may have: a reuseport group, or IPv4 beside IPv6 */
+#define SERIN_CLIENTS_MAX 32768 /* between two ticks, of all releases */
+#define SERIN_RULES_MAX 1024  /* of all releases */
+#define SERIN_STATE_MAX 16384 /* bytes that an agent leaves for the next one, a release */
 #define SERIN_NAME_MAX 64
 #define SERIN_WEIGHT_MAX 10000 /* basis points */
 #define SERIN_NONE 0xffffffffu
@@ -81,6 +84,8 @@ enum serin_loss {
 	SERIN_LOSS_UNREADABLE,	    /* a segment whose bytes or headers could not be read */
 	SERIN_LOSS_LISTENERS,	    /* a canary's listener found no free slot */
 	SERIN_LOSS_PROCESSES,	    /* a process of a target found no place in the list of those whose CPU is counted */
+	SERIN_LOSS_CLIENTS,	    /* a client's counts had no place, or gave it to another's before they were read */
+	SERIN_LOSS_STORE,	    /* a record that the store could not keep */
 	SERIN_LOSSES
 };
 
@@ -144,17 +149,42 @@ struct serin_tally {
 	__u64 exits_error;		  /* processes that exited with a status other than 0 */
 };
 
+/* Stable's quantiles, frozen when a step begins: p50, p90, p99. A success above the last is slow. */
+#define SERIN_EDGES 3
+#define SERIN_EDGE_SLOW (SERIN_EDGES - 1)
+
 /* A target as both sides know it. Written by user space only. */
 struct serin_target_info {
 	char model[SERIN_NAME_MAX];
 	char version[SERIN_NAME_MAX];
 	__u32 role;			/* enum serin_role */
 	__u32 release;			/* index, or SERIN_NONE */
-	__u64 slow_duration_ns;		/* a success is slow above these; 0: no edge yet */
-	__u64 slow_first_chunk_ns;	/* streaming responses only */
+	__u64 duration_edge_ns[SERIN_EDGES];	/* of what does not stream; 0: no edge yet */
+	__u64 first_chunk_edge_ns[SERIN_EDGES]; /* of what does */
+	__u64 deadline_ns;		/* without a byte from the server after which a request has timed out */
 	__u16 port;
-	__u16 pad[3];
+	__u8 by_client;			/* count within each client too: the release compares versions now */
+	__u8 pad[5];
 	__u8 address[16];
+};
+
+/*
+ * What one client (by a salted hash of its address) did on the two versions of a release since it was read last. hit[0]:
+ * failed; the others: took longer than the edge. In the form of struct evidence_counts.
+ */
+struct serin_client_key {
+	__u64 hash;
+	__u32 release;
+	__u32 pad;
+};
+
+struct serin_client_counts {
+	__u32 n;
+	__u32 hit[1 + SERIN_EDGES];
+};
+
+struct serin_client {
+	struct serin_client_counts arm[2]; /* stable, canary */
 };
 
 enum serin_role { SERIN_ROLE_NONE, SERIN_ROLE_STABLE, SERIN_ROLE_CANARY, SERIN_ROLES };
@@ -239,7 +269,11 @@ struct serin_conn {
 	__u8 pad;
 	__u32 closed;
 	__u32 connect;	     /* number of the newest CONNECT, from 1 on */
-	__u64 pad_shared[4];
+	__u64 client;	     /* salted hash of the client's address */
+	__u64 opened_ns;     /* when it was accepted, or found */
+	__u32 place;	     /* among SERIN_WEIGHT_MAX: on the canary if the weight is above it */
+	__u32 pad_place;
+	__u64 pad_shared;
 
 	/* From ingress to egress. */
 	__u64 asked[SERIN_RING]; /* request n is at n % SERIN_RING */
@@ -314,7 +348,17 @@ struct serin_service {
 	__u32 weight; /* basis points of new connections for the canary */
 	__u32 salt;
 	__u32 release;
-	__u32 pad;
+	__u32 flags; /* SERIN_SERVICE_* */
+};
+
+#define SERIN_SERVICE_STICKY 1 /* by the client's address alone */
+#define SERIN_SERVICE_RULED 2  /* it has address rules */
+
+/* An address rule: the longest prefix that fits decides, before the weight. Value: enum serin_role, stable or canary. */
+struct serin_rule_key {
+	__u32 prefix_bits; /* of release and address together: 32 and more */
+	__u32 release;
+	__u8 address[16];
 };
 
 /* What became of the connections that the steering program looked at, per release. */
@@ -323,6 +367,8 @@ enum serin_steered {
 	SERIN_STEERED_CANARY,
 	SERIN_STEERED_ABSENT,  /* was the canary's turn, but it does not listen: to stable */
 	SERIN_STEERED_EXPIRED, /* the agent's lease had run out: to stable */
+	SERIN_STEERED_RULED_STABLE, /* by an address rule */
+	SERIN_STEERED_RULED_CANARY,
 	SERIN_STEERED_KINDS
 };
 
@@ -347,11 +393,28 @@ struct serin_member {
 	__u32 target;
 };
 
+/* A connection of a target, as the storage iterator writes it. */
+struct serin_connection {
+	__u64 cookie;
+	__u64 opened_ns;
+	__u64 spoke_ns;	 /* when its newest byte passed, either way; 0: none did */
+	__u32 inode;	 /* of the socket, as in /proc/PID/fd; 0: no process holds it */
+	__u32 target;
+	__u32 place;
+	__u32 in_flight; /* requests begun and not answered, and one that is on its way in */
+	__u8 service;
+	__u8 pad[7];
+};
+
 _Static_assert((SERIN_OUTCOMES & (SERIN_OUTCOMES - 1)) == 0, "outcomes are indexed with a mask");
 #define SERIN_SIZE(type, size) _Static_assert(sizeof(type) == (size), #type " changed: raise SERIN_LAYOUT")
 SERIN_SIZE(struct serin_hist, 16 + 8 * SERIN_HIST_BUCKETS);
 SERIN_SIZE(struct serin_tally, 8 * (17 + SERIN_OUTCOMES + SERIN_PROTOCOLS));
-SERIN_SIZE(struct serin_target_info, 176);
+SERIN_SIZE(struct serin_target_info, 128 + 8 + 16 * SERIN_EDGES + 16 + 16);
+SERIN_SIZE(struct serin_client_key, 16);
+SERIN_SIZE(struct serin_client, 8 * (1 + 1 + SERIN_EDGES));
+SERIN_SIZE(struct serin_rule_key, 24);
+SERIN_SIZE(struct serin_connection, 48);
 SERIN_SIZE(struct serin_stream, 24 + 16 + 16);
 #define SERIN_LINE 64 /* bytes; the value begins 8 bytes into one */
 _Static_assert((offsetof(struct serin_conn, asked) + 8) % SERIN_LINE == 0, "the ring shares a cache line");

@@ -45,8 +45,10 @@ static void losses_have_a_word_each(void **state)
 {
 	(void)state;
 	check_words(serin_loss_name, SERIN_LOSSES, "gap", "contended", "pipeline", "after_close", "storage", "unreadable",
-		    "listeners", "processes");
+		    "listeners", "processes", "clients", "store");
 	assert_string_equal(serin_loss_name(SERIN_LOSS_PROCESSES), "processes");
+	assert_string_equal(serin_loss_name(SERIN_LOSS_CLIENTS), "clients");
+	assert_string_equal(serin_loss_name(SERIN_LOSS_STORE), "store");
 }
 
 static void roles_are_none_stable_and_canary(void **state)
@@ -66,7 +68,8 @@ static void resources_are_cpu_memory_and_network(void **state)
 static void steered_connections_have_a_word_for_where_they_went_and_why(void **state)
 {
 	(void)state;
-	check_words(serin_steered_name, SERIN_STEERED_KINDS, "stable", "canary", "absent", "expired");
+	check_words(serin_steered_name, SERIN_STEERED_KINDS, "stable", "canary", "absent", "expired",
+		    "ruled_stable", "ruled_canary");
 	assert_string_equal(serin_steered_name(SERIN_STEERED_EXPIRED), "expired");
 }
 

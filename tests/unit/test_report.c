@@ -55,7 +55,7 @@ static int known(void **state)
 	shown_target = (struct report_target){&target, &snapshot, T, &figures, hists};
 
 	rollout = (struct serin_rollout){.phase = SERIN_PROGRESSING, .weight = 500};
-	memcpy(steered, (uint64_t[]){950, 50, 2, 1}, sizeof(steered));
+	memcpy(steered, (uint64_t[SERIN_STEERED_KINDS]){950, 50, 2, 1}, sizeof(steered));
 	shown_release = (struct report_release){"chat", &rollout, &stable_figures, &figures, steered, true, NULL};
 	json = NULL;
 	return 0;
