@@ -48,12 +48,12 @@ $(BUILD)/user/%.o: user/%.c | $(BUILD)/user $(SKELETON)
 
 $(BUILD)/serin: $(USER_OBJECTS)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@ -lbpf -lmicrohttpd -ljansson -lcurl -lm -lpthread
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@ -lbpf -lmicrohttpd -lcyaml -lyaml -ljansson -lcurl -lsqlite3 -lm -lpthread
 
 # ---- servers and clients for demos and tests ----
 
 SHARED := util options
-MODEL_SERVER := model_server model_http model_api model_faults model_listener corpus ngram address
+MODEL_SERVER := model_server model_http model_api model_faults model_listener model_log corpus ngram address
 LOAD := load load_run load_slot load_request load_tally http_response address
 
 $(BUILD)/tools/%.o: tools/%.c | $(BUILD)/tools
@@ -113,7 +113,8 @@ $(BUILD)/unit/%: tests/unit/test_%.c $(TEST_SOURCES) $(SKELETON) $(BUILD)/libllh
 	$(call say,TEST,$<)
 	$(Q)$(CC) $(TEST_CFLAGS) $(call flags,$<) $< $(filter %.c,$(call links,$<)) -o $@ -L$(BUILD) $(filter -l%,$(call links,$<)) -lcmocka
 
-# A test of a BPF program brings its own, which is no part of the product: tests/bpf/x.bpf.c for tests/bpf/test_x.c.
+# A test of BPF programs takes the product's, or brings its own, which are no part of it: tests/bpf/x.bpf.c for
+# tests/bpf/test_x.c.
 BPF_TESTS := $(patsubst tests/bpf/test_%.c,$(BUILD)/bpf/%,$(wildcard tests/bpf/test_*.c))
 FOUND := $(BUILD)/fuzz/found
 
@@ -125,9 +126,10 @@ $(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
 	$(call say,SKELETON,$@)
 	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
 
-$(BUILD)/bpf/%: tests/bpf/test_%.c $(TEST_SOURCES) $(BUILD)/bpf/%.skel.h
+.SECONDEXPANSION:
+$(BUILD)/bpf/%: tests/bpf/test_%.c $(TEST_SOURCES) $$(if $$(wildcard tests/bpf/$$*.bpf.c),$(BUILD)/bpf/$$*.skel.h,$(SKELETON)) | $(BUILD)/bpf
 	$(call say,TEST,$<)
-	$(Q)$(CC) $(TEST_CFLAGS) -I$(BUILD)/bpf -DFOUND='"$(FOUND)"' $< $(filter %.c,$(call links,$<)) -o $@ -lbpf -lcmocka
+	$(Q)$(CC) $(TEST_CFLAGS) -I$(BUILD)/bpf -DFOUND='"$(FOUND)"' $< $(filter %.c,$(call links,$<)) -o $@ $(filter -l%,$(call links,$<)) -lbpf -lcmocka
 
 .PHONY: bpf-tests
 bpf-tests: $(BPF_TESTS)
@@ -167,6 +169,11 @@ accuracy: deps-accuracy ## hold serin's times against the servers' own clocks an
 	$(Q)$(MAKE) --no-print-directory -s all tools $(BUILD)/accuracy-server
 	$(Q)tools/accuracy
 
+.PHONY: rollback
+rollback: deps-test ## measure: from a fault to the decision, to the canary's last connection and request
+	$(Q)$(MAKE) --no-print-directory -s all tools test-tools
+	$(Q)tools/rollback
+
 # Two fuzzers, half of the time each. What they find stays in build/fuzz/found, from where they go on the next time and
 # tests/bpf takes it into the kernel; nothing is written into the repository.
 FUZZERS := http1 exchange
@@ -178,7 +185,6 @@ fuzz_exchange := tests/fuzz/input.c tests/bpf/exchange.c tests/bpf/host.c tests/
 $(BUILD)/fuzz/%.llhttp.o: $(LLHTTP)/%.c | $(BUILD)/fuzz
 	$(Q)$(CLANG) $(LLHTTP_CFLAGS) -fsanitize=fuzzer-no-link -c $< -o $@
 
-.SECONDEXPANSION:
 $(FUZZERS:%=$(BUILD)/fuzz/%): $(BUILD)/fuzz/%: tests/fuzz/%_fuzz.c $$(fuzz_$$*) $(TEST_SOURCES) | $(BUILD)/fuzz
 	$(call say,FUZZER,$<)
 	$(Q)$(CLANG) $(FUZZ_CFLAGS) $< $(fuzz_$*) -o $@

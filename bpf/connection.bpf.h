@@ -6,7 +6,7 @@
 #ifndef SERIN_CONNECTION_BPF_H
 #define SERIN_CONNECTION_BPF_H
 
-#include "maps.bpf.h"
+#include "client.bpf.h"
 
 #define HEAD_BITS 64 /* requests in flight whose method is remembered */
 
@@ -112,6 +112,15 @@ static long pick_pending(__u32 index, void *ctx)
 	return 0;
 }
 
+/* Requests that the connection left without a response: none of them was slow, whatever they failed of. */
+static __noinline void count_left(struct serin_conn *conn, enum serin_outcome outcome, __u32 n)
+{
+	struct serin_target_info *info = info_of(conn->target);
+
+	if (info && is_by_client(conn, info))
+		count_client(conn, info, outcome, n, 0);
+}
+
 /* Ends all requests in flight with one outcome. Opaque turns have none but unknown. */
 static __always_inline void conn_end_pending(struct serin_conn *conn, struct serin_tally *tally,
 					     enum serin_outcome outcome)
@@ -122,8 +131,10 @@ static __always_inline void conn_end_pending(struct serin_conn *conn, struct ser
 	if (conn->counted != conn->begun)
 		bpf_loop(SERIN_RING, pick_pending, &conn, 0);
 	pending = conn_take_pending(conn);
-	if (pending)
+	if (pending) {
 		serin_add(&tally->outcome[outcome], pending);
+		count_left(conn, outcome, pending);
+	}
 	if (!conn->turn_ns || !__sync_lock_test_and_set(&conn->turn_ns, 0))
 		return;
 	serin_add(&tally->outcome[SERIN_UNKNOWN], 1);
@@ -160,9 +171,6 @@ static __always_inline void conn_note_cut(struct serin_conn *conn, struct serin_
 	conn->begin_ns = 0; /* a reset is noticed twice: as the socket's state, and as the segment */
 }
 
-/* ns without a byte from the server after which a request has timed out. */
-const volatile __u64 serin_deadline_ns __weak = 60000000000ULL;
-
 /* Since when has request n, the oldest without an outcome, heard nothing? 0: not known. A request still on its way in is
  * not late: it is the client who is. */
 static __always_inline __u64 conn_silent_since(struct serin_conn *conn, __u32 n)
@@ -181,8 +189,19 @@ static __always_inline __u64 conn_silent_since(struct serin_conn *conn, __u32 n)
 struct expiry {
 	struct serin_conn *conn;
 	struct serin_tally *tally;
+	struct serin_target_info *info;
 	__u64 now;
 };
+
+/* Counts a request that was late. */
+static __noinline void expired(struct expiry *e)
+{
+	enum serin_outcome outcome = e->conn->client_fin ? SERIN_CLIENT_ABORT : SERIN_TIMEOUT;
+
+	serin_add(&e->tally->outcome[outcome], 1);
+	if (is_by_client(e->conn, e->info))
+		count_client(e->conn, e->info, outcome, 1, edges_there(e->info));
+}
 
 /* The oldest request without an outcome. 1: it is not late, and so are none after it. */
 static long expire_oldest(__u32 index, void *ctx)
@@ -195,11 +214,11 @@ static long expire_oldest(__u32 index, void *ctx)
 	if ((__s32)(conn->begun - n) <= 0)
 		return 1;
 	since = conn_silent_since(conn, n);
-	if (!since || e->now < since || e->now - since < serin_deadline_ns)
+	if (!since || e->now < since || e->now - since < deadline_of(e->info))
 		return 1;
 	time_pickup(conn, n, request_start(conn, n), read_of(conn, request_start(conn, n)));
 	if (__sync_val_compare_and_swap(&conn->counted, n, n + 1) == n)
-		serin_add(&e->tally->outcome[conn->client_fin ? SERIN_CLIENT_ABORT : SERIN_TIMEOUT], 1);
+		expired(e);
 	return 0;
 }
 
@@ -212,6 +231,9 @@ static __always_inline void conn_expire(struct serin_conn *conn, struct serin_ta
 	struct expiry e = {.conn = conn, .tally = tally, .now = now};
 
 	if (conn->counted == conn->begun || conn->held || conn->mode != SERIN_MODE_HTTP1)
+		return;
+	e.info = info_of(conn->target);
+	if (!e.info)
 		return;
 	bpf_loop(EXPIRE_MAX, expire_oldest, &e, 0);
 }

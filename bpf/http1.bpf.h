@@ -132,17 +132,27 @@ static __always_inline enum serin_outcome outcome_of(__u16 status)
 	return status >= 400 ? SERIN_CLIENT_ERROR : SERIN_SUCCESS;
 }
 
-static __always_inline bool is_slow(struct serin_conn *conn, bool streaming, __u64 start, __u64 now)
+static __always_inline bool is_slow(enum serin_outcome outcome, __u64 ns, __u64 slow_ns)
 {
-	__u32 target = conn->target;
-	struct serin_target_info *info = bpf_map_lookup_elem(&serin_targets, &target);
+	return slow_ns && ns > slow_ns && is_success(outcome);
+}
+
+/* Holds a request that has its outcome, and whose response ended at `end`, against what its target is held against. */
+static __always_inline void compare(struct serin_conn *conn, struct serin_tally *tally, enum serin_outcome outcome,
+				    bool streaming, __u64 end)
+{
+	struct serin_target_info *info = info_of(conn->target);
+	__u64 start = conn->start_ns, ns = 0;
 
 	if (!info)
-		return false;
-	if (streaming)
-		return info->first_chunk_edge_ns[SERIN_EDGE_SLOW] &&
-		       conn->first_body_ns - start > info->first_chunk_edge_ns[SERIN_EDGE_SLOW];
-	return info->duration_edge_ns[SERIN_EDGE_SLOW] && now - start > info->duration_edge_ns[SERIN_EDGE_SLOW];
+		return;
+	if (start)
+		ns = (streaming ? conn->first_body_ns : end) - start;
+	if (is_slow(outcome, ns, streaming ? info->slow_first_chunk_ns : info->slow_duration_ns))
+		serin_add(&tally->slow, 1);
+	if (is_by_client(conn, info))
+		count_client(conn, info, outcome, 1,
+			     edges_passed(streaming ? info->first_chunk_edge_ns : info->duration_edge_ns, ns));
 }
 
 /* The outcome of request n, whose response, the newest, ended at `end` and is timed in histogram `kind`. Answers whether
@@ -150,18 +160,15 @@ static __always_inline bool is_slow(struct serin_conn *conn, bool streaming, __u
 static __always_inline bool settle(struct serin_conn *conn, struct serin_tally *tally, __u32 n,
 				   enum serin_outcome outcome, enum serin_latency kind, __u64 end)
 {
-	__u64 start = conn->start_ns;
 	__u32 index = outcome;
 
 	if (__sync_val_compare_and_swap(&conn->counted, n, n + 1) != n)
 		return false;
 	asm volatile("" : "+r"(index)); /* the bound below stands next to the access, where every verifier sees it */
 	serin_add(&tally->outcome[index & (SERIN_OUTCOMES - 1)], 1);
-	if (!start)
-		return true;
-	serin_time(conn->target, kind, end - start);
-	if (outcome <= SERIN_CLIENT_ERROR && is_slow(conn, kind == SERIN_STREAM_DURATION, start, end))
-		serin_add(&tally->slow, 1);
+	if (conn->start_ns)
+		serin_time(conn->target, kind, end - conn->start_ns);
+	compare(conn, tally, outcome, kind == SERIN_STREAM_DURATION, end);
 	return true;
 }
 

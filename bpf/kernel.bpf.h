@@ -44,8 +44,9 @@ struct in6_addr___kernel {
 };
 
 struct sock_common {
-	__be32 skc_rcv_saddr; /* local address */
-	struct in6_addr___kernel skc_v6_rcv_saddr;
+	__be32 skc_daddr, skc_rcv_saddr; /* remote and local address */
+	struct in6_addr___kernel skc_v6_daddr, skc_v6_rcv_saddr;
+	__be16 skc_dport;
 	unsigned short skc_family;
 	volatile unsigned char skc_state;
 	unsigned short skc_num; /* local port */
@@ -58,10 +59,25 @@ struct net {
 	__u64 net_cookie;
 };
 
+struct inode {
+	unsigned long i_ino;
+};
+
+struct file {
+	struct inode *f_inode;
+};
+
+struct socket {
+	struct file *file;
+};
+
 struct sock {
+	struct sock_common __sk_common;
 	struct {
 		int len;
 	} sk_backlog; /* segments that wait for the socket's user to let go of it */
+	struct socket *sk_socket; /* none: not accepted yet, or closed */
+	__u8 sk_shutdown;
 };
 
 struct inet_sock {
@@ -81,6 +97,7 @@ struct tcp_sock {
 	__u32 lsndtime; /* of the newest data sent, in jiffies */
 	__u32 rcv_nxt, rcv_wnd;
 	__u32 snd_nxt, snd_una, write_seq;
+	__u64 bytes_received;
 };
 
 struct seq_file;

@@ -4,6 +4,7 @@
  * a server that restarts is recognised by its port while the agent is down.
  */
 #include "connection.bpf.h"
+#include "service.bpf.h"
 #include "tcp.bpf.h"
 
 /* Raised whenever a watched port is listened on, so that the agent looks for the server's processes. */
@@ -83,28 +84,21 @@ static __always_inline void listener_started(struct bpf_sock_ops *ops, struct bp
 	__sync_fetch_and_add(&serin_listen_generation, 1);
 }
 
-/* Was the release's service address dialled? */
-static __always_inline bool is_service(__u16 port, const __u32 *address)
+/* A connection is ours from now on: who it is from, and which place it has among the weights. */
+static __always_inline void connection_opened(struct serin_conn *conn, const struct dial *dial)
 {
-	struct serin_service *service = bpf_map_lookup_elem(&serin_services, &port);
-	const __u32 *want;
-
-	if (!service)
-		return false;
-	want = (const __u32 *)service->address;
-	return !(want[0] | want[1] | want[2] | want[3]) || (want[0] == address[0] && want[1] == address[1] &&
-							    want[2] == address[2] && want[3] == address[3]);
-}
-
-static __always_inline void count_opened(struct serin_conn *conn, bool service)
-{
+	__u16 port = dial->local_port;
+	struct serin_service *service = dialled_service(bpf_map_lookup_elem(&serin_services, &port), dial);
 	struct serin_tally *tally = serin_tally_of(conn->target);
 
-	conn->service = service;
+	conn->client = siphash_address(serin_salt, (const __u8 *)dial->client);
+	conn->opened_ns = bpf_ktime_get_ns();
+	conn->service = service != NULL;
+	conn->place = service ? place_of(service, dial, ruled_role(service, dial)) : SERIN_NONE;
 	if (!tally)
 		return;
 	serin_add(&tally->opened, 1);
-	if (conn->service)
+	if (service)
 		serin_add(&tally->service_opened, 1);
 }
 
@@ -138,20 +132,39 @@ static __always_inline void take_early(struct serin_conn *conn, __u16 port)
 		serin_add(&tally->service_requests, early->tally.started);
 }
 
+static __always_inline void read_dial(struct bpf_sock_ops *ops, struct dial *ret_dial)
+{
+	ret_dial->client_port = bpf_htons(bpf_ntohl(ops->remote_port));
+	ret_dial->local_port = ops->local_port;
+	if (ops->family == AF_INET) {
+		set_ipv4(ret_dial->client, ops->remote_ip4);
+		set_ipv4(ret_dial->local, ops->local_ip4);
+		return;
+	}
+	ret_dial->client[0] = ops->remote_ip6[0];
+	ret_dial->client[1] = ops->remote_ip6[1];
+	ret_dial->client[2] = ops->remote_ip6[2];
+	ret_dial->client[3] = ops->remote_ip6[3];
+	ret_dial->local[0] = ops->local_ip6[0];
+	ret_dial->local[1] = ops->local_ip6[1];
+	ret_dial->local[2] = ops->local_ip6[2];
+	ret_dial->local[3] = ops->local_ip6[3];
+}
+
 static __always_inline void connection_accepted(struct bpf_sock_ops *ops, struct bpf_sock *sk)
 {
 	struct serin_conn *conn = bpf_sk_storage_get(&serin_conns, sk, 0, 0);
-	__u32 address[4] = {};
+	struct dial dial = {};
 
 	if (!conn)
 		return;
-	local_address(ops, (__u8 *)address);
+	read_dial(ops, &dial);
 	conn->socket = SERIN_SOCKET_ACCEPTED;
 	conn->in.next = ops->rcv_nxt;
 	conn->in.seen = 1;
 	conn->out.next = ops->snd_nxt;
 	conn->out.seen = 1;
-	count_opened(conn, is_service(ops->local_port, address));
+	connection_opened(conn, &dial);
 	take_early(conn, bpf_ntohl(ops->remote_port));
 	/* Others may have asked for callbacks on this socket too. */
 	bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
@@ -202,17 +215,17 @@ int serin_sockops(struct bpf_sock_ops *ops)
 	return 1;
 }
 
-static __always_inline bool is_service_of(struct sock_common *common)
+static __always_inline void read_dial_of(struct sock_common *common, struct dial *ret_dial)
 {
-	__u32 address[4] = {};
-
+	ret_dial->client_port = common->skc_dport;
+	ret_dial->local_port = common->skc_num;
 	if (common->skc_family == AF_INET) {
-		address[2] = bpf_htonl(0xffff);
-		address[3] = common->skc_rcv_saddr;
+		set_ipv4(ret_dial->client, common->skc_daddr);
+		set_ipv4(ret_dial->local, common->skc_rcv_saddr);
 	} else {
-		BPF_CORE_READ_INTO(&address, common, skc_v6_rcv_saddr);
+		BPF_CORE_READ_INTO(&ret_dial->client, common, skc_v6_daddr);
+		BPF_CORE_READ_INTO(&ret_dial->local, common, skc_v6_rcv_saddr);
 	}
-	return is_service(common->skc_num, address);
 }
 
 #define SOL_TCP 6
@@ -254,6 +267,7 @@ SEC("iter/tcp")
 int serin_adopt_connections(struct bpf_iter__tcp *ctx)
 {
 	struct sock_common *common = ctx->sk_common;
+	struct dial dial = {};
 	struct serin_conn *conn;
 	struct tcp_sock *sk;
 
@@ -279,7 +293,8 @@ int serin_adopt_connections(struct bpf_iter__tcp *ctx)
 	conn->out.seen = 1;
 	conn->client_fin = common->skc_state == BPF_TCP_CLOSE_WAIT;
 	watch_state(common);
-	count_opened(conn, is_service_of(common));
+	read_dial_of(common, &dial);
+	connection_opened(conn, &dial);
 	conn->socket = SERIN_SOCKET_ACCEPTED; /* last: from here on segments are looked at */
 	return 0;
 }

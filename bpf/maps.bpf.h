@@ -89,11 +89,11 @@ struct {
 	__type(value, struct serin_service);
 } serin_services __weak SEC(".maps");
 
-/* Address rules of services. */
+/* Address rules of services. Twice as many as there may be: new ones come before old ones go. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, SERIN_RULES_MAX);
+	__uint(max_entries, 2 * SERIN_RULES_MAX);
 	__type(key, struct serin_rule_key);
 	__type(value, __u32);
 } serin_rules __weak SEC(".maps");

@@ -397,7 +397,7 @@ int serin_sweep(struct bpf_iter__bpf_sk_storage_map *ctx)
 		conn->out.last_ns = now;
 	conn_expire(conn, tally, now);
 	/* The socket's state tells, but not of an adopted connection before Linux 6.12. */
-	if (conn->held && now > conn->held_ns && now - conn->held_ns > serin_deadline_ns)
+	if (conn->held && now > conn->held_ns && now - conn->held_ns > deadline_of(info_of(conn->target)))
 		conn_end_pending(conn, tally, SERIN_CLIENT_ABORT);
 	return 0;
 }

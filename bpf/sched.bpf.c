@@ -138,8 +138,9 @@ int BPF_PROG(serin_sched_exit, struct task_struct *p)
 
 	/* Its leader stands for a process. (signal->live is 0 for several threads at once before 6.16, where the
 	 * tracepoint comes late.) */
-	if (!task || p->pid != p->tgid)
+	if (!task || p->pid != p->tgid || task->exited)
 		return 0;
+	task->exited = 1; /* while a newer version takes this one's place, both are called */
 	bpf_map_delete_elem(&serin_roots, &pid); /* the number may soon be a stranger's */
 	tally = serin_tally_of(task->target);
 	if (!tally)

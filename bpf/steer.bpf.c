@@ -3,63 +3,28 @@
  * New connection -> stable or canary. Runs once a connection, before the SYN finds a listener; what it does not
  * assign goes to the server that owns the port. Everything that is missing, late or wrong ends in SK_PASS.
  */
-#include "maps.bpf.h"
+#include "service.bpf.h"
 
 /* Until when the agent vouches for the weights, CLOCK_MONOTONIC. Renewed at each tick through shared memory. */
 __u64 serin_lease_until_ns;
 
-static __always_inline __u32 mix(__u32 h, __u32 word)
+static __always_inline void read_dial(struct bpf_sk_lookup *ctx, struct dial *ret_dial)
 {
-	/* MurmurHash3's body: enough to spread 4-tuples, and cheap. */
-	word *= 0xcc9e2d51;
-	word = word << 15 | word >> 17;
-	h ^= word * 0x1b873593;
-	h = h << 13 | h >> 19;
-	return h * 5 + 0xe6546b64;
-}
-
-static __always_inline __u32 finish(__u32 h)
-{
-	h ^= h >> 16;
-	h *= 0x85ebca6b;
-	h ^= h >> 13;
-	h *= 0xc2b2ae35;
-	return h ^ h >> 16;
-}
-
-/* A hash and not a die: with SYN cookies the final ACK is looked up again and must find the same listener. */
-static __always_inline __u32 hash_tuple(struct bpf_sk_lookup *ctx, __u32 salt)
-{
-	__u32 h = mix(salt, ctx->remote_port);
-
-	h = mix(h, ctx->local_port);
+	ret_dial->client_port = ctx->remote_port;
+	ret_dial->local_port = ctx->local_port;
 	if (ctx->family == AF_INET) {
-		h = mix(h, ctx->remote_ip4);
-		return finish(mix(h, ctx->local_ip4));
+		set_ipv4(ret_dial->client, ctx->remote_ip4);
+		set_ipv4(ret_dial->local, ctx->local_ip4);
+		return;
 	}
-	h = mix(h, ctx->remote_ip6[0]);
-	h = mix(h, ctx->remote_ip6[1]);
-	h = mix(h, ctx->remote_ip6[2]);
-	h = mix(h, ctx->remote_ip6[3]);
-	return finish(mix(h, ctx->local_ip6[3]));
-}
-
-/* The hash's place among SERIN_WEIGHT_MAX, below the weight: raising the weight keeps who is on the canary. */
-static __always_inline bool is_canary(__u32 hash, __u32 weight)
-{
-	return ((__u64)hash * SERIN_WEIGHT_MAX) >> 32 < weight;
-}
-
-static __always_inline bool is_address(struct bpf_sk_lookup *ctx, const struct serin_service *service)
-{
-	const __u32 *want = (const __u32 *)service->address;
-
-	if (!(want[0] | want[1] | want[2] | want[3]))
-		return true;
-	if (ctx->family == AF_INET)
-		return !want[0] && !want[1] && want[2] == bpf_htonl(0xffff) && want[3] == ctx->local_ip4;
-	return want[0] == ctx->local_ip6[0] && want[1] == ctx->local_ip6[1] && want[2] == ctx->local_ip6[2] &&
-	       want[3] == ctx->local_ip6[3];
+	ret_dial->client[0] = ctx->remote_ip6[0];
+	ret_dial->client[1] = ctx->remote_ip6[1];
+	ret_dial->client[2] = ctx->remote_ip6[2];
+	ret_dial->client[3] = ctx->remote_ip6[3];
+	ret_dial->local[0] = ctx->local_ip6[0];
+	ret_dial->local[1] = ctx->local_ip6[1];
+	ret_dial->local[2] = ctx->local_ip6[2];
+	ret_dial->local[3] = ctx->local_ip6[3];
 }
 
 static __always_inline void count(__u32 release, enum serin_steered kind)
@@ -90,24 +55,38 @@ static __always_inline bool assign(struct bpf_sk_lookup *ctx, __u32 release)
 	return false;
 }
 
+/* Rules to the canary are rules only while it has a weight: after a rollback nothing may go there. */
+static __always_inline void steer(struct bpf_sk_lookup *ctx, const struct serin_service *service, const struct dial *dial)
+{
+	__u32 role = ruled_role(service, dial);
+
+	if (place_of(service, dial, role) >= service->weight)
+		count(service->release, role == SERIN_ROLE_STABLE ? SERIN_STEERED_RULED_STABLE : SERIN_STEERED_STABLE);
+	else if (assign(ctx, service->release))
+		count(service->release, role == SERIN_ROLE_CANARY ? SERIN_STEERED_RULED_CANARY : SERIN_STEERED_CANARY);
+	else
+		count(service->release, SERIN_STEERED_ABSENT);
+}
+
 SEC("sk_lookup")
 int serin_steer(struct bpf_sk_lookup *ctx)
 {
 	struct serin_service *service;
+	struct dial dial = {};
 	__u16 port = ctx->local_port;
 
 	if (ctx->protocol != IPPROTO_TCP)
 		return SK_PASS;
 	service = bpf_map_lookup_elem(&serin_services, &port);
-	if (!service || !is_address(ctx, service) || service->release >= SERIN_RELEASES_MAX)
+	if (!service)
+		return SK_PASS;
+	read_dial(ctx, &dial);
+	service = dialled_service(service, &dial);
+	if (!service || service->release >= SERIN_RELEASES_MAX)
 		return SK_PASS;
 	if (bpf_ktime_get_ns() > serin_lease_until_ns)
 		count(service->release, SERIN_STEERED_EXPIRED);
-	else if (!is_canary(hash_tuple(ctx, service->salt), service->weight))
-		count(service->release, SERIN_STEERED_STABLE);
-	else if (assign(ctx, service->release))
-		count(service->release, SERIN_STEERED_CANARY);
 	else
-		count(service->release, SERIN_STEERED_ABSENT);
+		steer(ctx, service, &dial);
 	return SK_PASS;
 }

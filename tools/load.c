@@ -114,6 +114,8 @@ static const struct option_row option_rows[] = {
 	 FIELD(plan.duration), .min = 0, .max = 1e7},
 	{"per-connection", "K", "close a connection after so many requests (default 0: never)", .parse = option_count,
 	 FIELD(plan.per_connection), .min = 0, .max = 1e12},
+	{"stagger", NULL, "let the first connections close earlier, each at another request, so that never many close at once",
+	 .parse = option_flag, FIELD(plan.stagger)},
 	{"stream", "PCT", "percentage of the requests that ask for a stream (default 0)", .parse = option_number,
 	 FIELD(stream_percent), .min = 0, .max = 100},
 	{"method", "METHOD", "the request's method (default POST)", .wants = "a method in capitals",

@@ -20,6 +20,7 @@ struct load_plan {
 	double duration;	 /* seconds; 0: no limit */
 	double rate;		 /* requests a second; 0: as fast as the connections allow */
 	uint64_t per_connection; /* requests before this side closes; 0: never */
+	bool stagger;		 /* the first connections close earlier, each at another request */
 	double timeout;		 /* seconds for a connection, and for a whole response */
 	uint64_t seed;
 	union address sources[LOAD_SOURCES_MAX]; /* taken in turn; none: the kernel chooses */

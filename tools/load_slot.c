@@ -32,7 +32,7 @@ void slot_close(struct slot *slot)
 	if (slot->fd >= 0)
 		close(TAKE_FD(slot->fd));
 	slot->state = SLOT_CLOSED;
-	slot->served = 0;
+	slot->served = slot->missing = 0;
 }
 
 /* The end of a request. The slot is left idle when its connection can be used again. */
@@ -75,7 +75,7 @@ static void finish_request(struct run *run, struct slot *slot, bool reusable, ui
 	slot->served++;
 	slot->state = SLOT_IDLE;
 	if (!reusable || !response->keep_alive || slot->sent < slot->request.length ||
-	    slot->served == run->plan->per_connection)
+	    slot->served + slot->missing == run->plan->per_connection)
 		slot_close(slot);
 	slot_move(slot, &run->free);
 }
@@ -286,5 +286,7 @@ void slot_give_up(struct run *run, struct slot *slot)
 void slot_init(struct run *run, struct slot *slot)
 {
 	slot->fd = -1;
+	if (run->plan->stagger && run->plan->per_connection)
+		slot->missing = (uint64_t)(slot - run->slots) % run->plan->per_connection;
 	slot_move(slot, &run->free);
 }

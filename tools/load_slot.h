@@ -26,6 +26,7 @@ struct slot {
 	int fd;
 	uint64_t deadline; /* when it is busy or resting */
 	uint64_t served;   /* responses on this connection */
+	uint64_t missing;  /* requests that this connection closes before the plan's number */
 
 	struct request request;
 	size_t sent;

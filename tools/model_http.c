@@ -3,6 +3,7 @@
 
 #include "model_http.h"
 
+#include "model_log.h"
 #include "util.h"
 
 #include <errno.h>
@@ -25,7 +26,7 @@ struct call {
 	const struct endpoint *endpoint; /* NULL: nothing is served there */
 	serve_fn *serve;		 /* NULL: not with this method */
 	struct faults faults;		 /* as they were when the request was complete */
-	bool cut, stalled;
+	bool cut, stalled, logged;
 	unsigned status;
 	size_t length;
 	bool too_long;
@@ -49,6 +50,11 @@ struct door {
 static int client_fd(const struct call *call)
 {
 	return MHD_get_connection_info(call->connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+}
+
+static const union address *peer_of(struct MHD_Connection *connection)
+{
+	return (const union address *)MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
 }
 
 /* Waits for that long, -1: for ever. False when ended before: by the server's stop, the client's reset or `events`. */
@@ -278,6 +284,15 @@ static enum MHD_Result show_faults(struct call *call)
 	return answer(call, MHD_HTTP_OK, faults_to_json(&faults));
 }
 
+static void log_faults(const struct model_server *server)
+{
+	json_t *object = faults_to_json(&server->faults);
+	_cleanup_free_ char *text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(6));
+
+	json_decref(object);
+	model_log(server->log, "fault", NULL, "%s", text ?: "");
+}
+
 /* Sets the faults together with the listener. 0, or a status with the reason in `why`. */
 static unsigned set_faults(struct model_server *server, json_t *object, char why[FAULTS_WHY_MAX])
 {
@@ -293,6 +308,7 @@ static unsigned set_faults(struct model_server *server, json_t *object, char why
 		status = MHD_HTTP_CONFLICT;
 	} else {
 		server->faults = faults;
+		log_faults(server);
 	}
 	pthread_mutex_unlock(&server->lock);
 	if (status == 0 && faults.crash)
@@ -407,6 +423,9 @@ static enum MHD_Result begin_call(const struct door *door, struct MHD_Connection
 		return MHD_NO;
 	*call = (struct call){.server = door->server, .connection = connection, .too_long = length > BODY_MAX};
 	route(call, door->control, method, path);
+	call->logged = !door->control;
+	if (call->logged)
+		model_log(door->server->log, "request", peer_of(connection), "%.64s", path);
 	atomic_fetch_add(&door->server->in_flight, 1);
 	*ret_call = call;
 	/* A response now, before the body is read, makes MHD close the connection after it. */
@@ -442,11 +461,13 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **en
 	struct call *call = *ended;
 
 	(void)cls;
-	(void)connection;
 	if (!call)
 		return;
 	if (!call->stalled)
 		atomic_fetch_sub(&call->server->in_flight, 1);
+	if (call->logged)
+		model_log(call->server->log, "response", peer_of(connection), "%u%s", call->status,
+			  how == MHD_REQUEST_TERMINATED_COMPLETED_OK ? "" : " cut");
 	if (call->server->verbose)
 		util_complain(0, "%s: %u%s", call->endpoint ? call->endpoint->path : "unknown path", call->status,
 			      how == MHD_REQUEST_TERMINATED_COMPLETED_OK ? "" : ", not completed");

@@ -15,6 +15,7 @@ struct model_server {
 	struct model model;
 	struct listener listener;
 	bool verbose;
+	int log;		 /* see model_log.h; -1: none */
 	atomic_bool draining;	 /* the server is to stop: connections end with their next response */
 	int stop;		 /* an eventfd: readable once nothing may wait any longer */
 	atomic_uint in_flight;	 /* requests begun and not ended; those that stall are not among them */

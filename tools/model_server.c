@@ -6,6 +6,7 @@
 #define _GNU_SOURCE 1
 
 #include "model_http.h"
+#include "model_log.h"
 #include "options.h"
 #include "util.h"
 
@@ -29,6 +30,7 @@ struct settings {
 	size_t n_corpus;
 	uint64_t threads, backlog, keep_alive, seed;
 	bool verbose;
+	const char *log;
 };
 
 static int option_corpus(const struct option_row *row, const char *text, void *ret_field)
@@ -92,6 +94,8 @@ static const struct option_row option_rows[] = {
 	 FIELD(keep_alive), .min = 0, .max = 86400},
 	{"seed", "N", "make the draws of faults and texts repeatable", .parse = option_count, FIELD(seed), .min = 1,
 	 .max = 1e18},
+	{"log", "FILE", "log each connection, request, response and change of faults in FILE, with the time",
+	 .wants = "a file", .parse = option_text, FIELD(log)},
 	{"verbose", NULL, "log each request on stderr", .parse = option_flag, FIELD(verbose)},
 };
 
@@ -194,13 +198,15 @@ static int open_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
-static void accept_connections(struct listener *listener, struct MHD_Daemon *daemon)
+static void accept_connections(struct model_server *server, struct MHD_Daemon *daemon)
 {
 	union address peer;
 	int fd;
 
-	while ((fd = listener_accept(listener, &peer)) >= 0)
+	while ((fd = listener_accept(&server->listener, &peer)) >= 0) {
+		model_log(server->log, "connection", &peer, "%s", "");
 		MHD_add_connection(daemon, fd, &peer.any, address_length(&peer)); /* closes fd where it fails */
+	}
 	if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM)
 		usleep(10000); /* the connection stays in the queue: without a pause this would spin */
 }
@@ -224,7 +230,7 @@ static void serve(struct model_server *server, struct MHD_Daemon *daemon, int si
 		if (fds[1].revents)
 			listener_apply(listener);
 		else if (fds[2].revents)
-			accept_connections(listener, daemon);
+			accept_connections(server, daemon);
 	}
 }
 
@@ -313,8 +319,18 @@ static void end_server(struct model_server *server)
 	sem_destroy(&server->model.slots);
 	pthread_mutex_destroy(&server->lock);
 	util_close(&server->stop);
+	util_close(&server->log);
 	util_close(&server->listener.fd);
 	util_close(&server->listener.wake);
+}
+
+static int open_log(struct model_server *server, const struct settings *settings)
+{
+	int ret = settings->log ? model_log_open(settings->log, &server->log) : 0;
+
+	if (ret < 0)
+		return util_complain(ret, "cannot write %s: %s; name another --log", settings->log, strerror(-ret));
+	return 0;
 }
 
 static int open_and_run(struct model_server *server, const struct settings *settings)
@@ -322,7 +338,9 @@ static int open_and_run(struct model_server *server, const struct settings *sett
 	struct listener control = {.fd = -1, .wake = -1};
 	int ret;
 
-	ret = learn(&server->model.corpus, settings);
+	ret = open_log(server, settings);
+	if (ret == 0)
+		ret = learn(&server->model.corpus, settings);
 	if (ret == 0)
 		ret = open_listener(&server->listener, &settings->listen, settings);
 	if (ret == 0 && settings->control.any.sa_family)
@@ -336,7 +354,7 @@ static int open_and_run(struct model_server *server, const struct settings *sett
 
 int main(int argc, char **argv)
 {
-	static struct model_server server = {.stop = -1, .listener = {.fd = -1, .wake = -1}};
+	static struct model_server server = {.stop = -1, .log = -1, .listener = {.fd = -1, .wake = -1}};
 	struct settings settings;
 	int ret;
 

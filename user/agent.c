@@ -7,13 +7,15 @@
 #include "api.h"
 #include "collect.h"
 #include "discover.h"
-#include "edges.h"
 #include "figures.h"
 #include "instance.h"
+#include "limits.h"
 #include "log.h"
+#include "minutes.h"
+#include "release.h"
 #include "report.h"
-#include "rollout.h"
 #include "steer.h"
+#include "store.h"
 #include "targets.h"
 #include "util.h"
 #include "window.h"
@@ -26,28 +28,39 @@
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 
-#define STABLE 0 /* indices of targets */
-#define CANARY 1
 #define ELSEWHERE_NS (10 * NSEC_PER_SEC)
+#define HISTORY_NS (24 * 3600 * NSEC_PER_SEC) /* of stable, for a baseline of the past */
+
+/* The maxima of a model, whatever its version. */
+struct model {
+	char name[SERIN_NAME_MAX]; /* empty: no model */
+	struct serin_maxima maxima;
+	struct serin_value saved[SERIN_RESOURCES]; /* in the store */
+};
 
 struct agent {
 	const struct agent_options *options;
-	char name[SERIN_NAME_MAX]; /* of the model and its release */
-	uint64_t start_ns, second_ns; /* of the last look that is taken once a second */
+	struct serin_config config; /* what it goes by: the options', until a reload */
+	uint64_t start_ns;
+	uint64_t second_ns; /* of the last look that is taken once a second */
 	int lock, epoll, timer, signals;
 	struct loader *loader;
-	struct steer *steer; /* NULL: no canary */
+	struct store *store;
 	struct api *api;
 	struct targets targets;
+	struct release_world world;
+	struct release *releases[SERIN_RELEASES_MAX]; /* by their index in the kernel's maps; NULL: none */
+	struct model models[SERIN_TARGETS_MAX];
 	struct serin_window window;
-	struct serin_maxima maxima;
 	struct serin_figures figures[SERIN_TARGETS_MAX];
-	struct serin_rollout rollout;
-	struct edges edges;
-	bool said_elsewhere[SERIN_TARGETS_MAX];
-	bool owed; /* the kernel has not taken the decided weight yet */
+	struct serin_value limits[SERIN_TARGETS_MAX][SERIN_RESOURCES];
+	struct collect_drained drained; /* how far the kernel's counts by client are read */
+	struct minutes minutes;
+	struct edges *alone[SERIN_TARGETS_MAX]; /* of versions that have no release, for their latency */
+	bool said_elsewhere[SERIN_TARGETS_MAX], said_no_reset;
 	uint64_t elsewhere_ns; /* when other network namespaces were last looked through */
-	char note[200]; /* why it does not steer although it should; empty: it does */
+	uint64_t store_lost;   /* that the losses have */
+	char store_trouble[STORE_WHY_MAX];
 	char *why;
 };
 
@@ -62,139 +75,133 @@ static int fail(struct agent *agent, int error, const char *format, ...)
 	return error;
 }
 
-static bool has_canary(const struct agent *agent)
+static struct release *release_of(const struct agent *agent, unsigned target)
 {
-	return agent->targets.n > CANARY;
-}
+	uint32_t index = agent->targets.release[target];
 
-/* ---- decisions ---- */
-
-/* The decided weight goes to the kernel. While it cannot, it is owed: tried again each tick, and the lease runs out. */
-static int pay(struct agent *agent)
-{
-	int r = steer_weight(agent->steer, agent->rollout.weight);
-
-	agent->owed = r < 0;
-	if (r < 0)
-		log_event("warning", NULL, "the weight of %s cannot be set: %s; it is tried again each tick, and new "
-					   "connections reach stable when the lease ends", agent->name, strerror(-r));
-	return r;
-}
-
-/* A decision has been made: traffic first, then the record. */
-static int carry_out(struct agent *agent, const struct serin_decision *decision)
-{
-	int r = pay(agent);
-
-	if (decision->weight_from != decision->weight_to) /* the same weight again is no new step */
-		edges_thaw(&agent->edges);
-	announce_decision(agent->name, decision);
-	return r;
+	return index < SERIN_RELEASES_MAX ? agent->releases[index] : NULL;
 }
 
 /* ---- what callers may ask for ---- */
 
-static bool is_ours(const struct agent *agent, const char *release, const char *version)
+/* The release that is meant: by name, by its canary's version, or the only one. */
+static int find_release(struct agent *agent, const char *name, const char *version, struct release **ret, char *why)
 {
-	return (!release || !strcmp(release, agent->name)) &&
-	       (!version || !strcmp(version, agent->targets.all[CANARY].version));
-}
+	struct release *found = NULL;
+	unsigned n = 0, all = 0;
 
-static int check_release(struct agent *agent, const char *release, const char *version, char *why)
-{
-	if (!has_canary(agent)) {
-		snprintf(why, API_WHY_MAX, "no release: the agent was started without --canary");
-		return -ENOENT;
+	for (unsigned i = 0; i < SERIN_RELEASES_MAX; i++) {
+		struct release *r = agent->releases[i];
+
+		if (!r)
+			continue;
+		all++;
+		if ((name && strcmp(name, release_name(r))) ||
+		    (version && strcmp(version, release_version(r, EVIDENCE_CANARY))))
+			continue;
+		found = r;
+		n++;
 	}
-	if (is_ours(agent, release, version))
+	if (n == 1) {
+		*ret = found;
 		return 0;
-	snprintf(why, API_WHY_MAX, "no release %s%s%s; there is %s with canary %s", release ? release : "",
-		 version ? " with version " : "", version ? version : "", agent->name,
-		 agent->targets.all[CANARY].version);
+	}
+	if (!all)
+		snprintf(why, API_WHY_MAX, "no release: the agent was started without --canary and without a file that has one");
+	else if (n)
+		snprintf(why, API_WHY_MAX, "%u releases fit; say which by \"release\"", n);
+	else
+		snprintf(why, API_WHY_MAX, "no release %s%s%s; `serin status` shows what there is", name ? name : "",
+			 version ? " with version " : "", version ? version : "");
 	return -ENOENT;
 }
 
 /*
- * The moment of a decision that sets this weight. The counts of that moment become a snapshot, with which the decision's
- * window begins: by the next tick's, the requests up to there would be in no window. The same weight begins no window.
+ * The moment of an order. The counts of that moment become a snapshot, with which a new weight's window begins: by the next
+ * tick's, the requests up to there would be in no window. The same weight begins no window.
  */
-static uint64_t moment_for(struct agent *agent, uint32_t weight)
+static const struct serin_snapshot *moment_for(struct agent *agent, const struct release *release, enum serin_order order,
+					       uint32_t weight)
 {
 	const struct serin_snapshot *newest = window_newest(&agent->window);
-	struct serin_snapshot now;
+	struct serin_snapshot now = *newest; /* what is not read each tick stands as it was */
 
-	if (!newest || weight == agent->rollout.weight)
-		return util_now();
-	now = *newest; /* what is not read each tick stands as it was */
-	if (collect_snapshot(loader_maps(agent->loader), agent->targets.n, &now) < 0)
-		return util_now(); /* the next tick says so and ends */
+	if ((order == SERIN_ORDER_WEIGHT && weight == release->rollout.weight) || order == SERIN_ORDER_PAUSE ||
+	    collect_snapshot(loader_maps(agent->loader), agent->targets.n, &now) < 0) /* the next tick says so and ends */
+		return newest;
 	*window_push(&agent->window) = now;
-	return now.now_ns;
+	return window_newest(&agent->window);
 }
 
-static int handle_weight(void *context, const char *release, const char *version, uint32_t weight, char *why)
+static int handle_order(void *context, enum serin_order order, const char *name, const char *version, uint32_t weight,
+			char why[API_WHY_MAX])
 {
 	struct agent *agent = context;
-	struct serin_decision decision;
+	struct release *release;
 	int r;
 
-	r = check_release(agent, release, version, why);
-	if (r < 0)
-		return r;
-	r = rollout_weight(&agent->rollout, weight, moment_for(agent, weight), &decision);
-	if (r < 0) {
-		snprintf(why, API_WHY_MAX, "the weight must be from 0 to 100");
-		return r;
-	}
-	r = carry_out(agent, &decision);
-	if (r < 0)
-		snprintf(why, API_WHY_MAX, "the kernel refused the weight: %s", strerror(-r));
-	return r;
+	r = find_release(agent, name, version, &release, why);
+	return r < 0 ? r : release_order(release, order, weight, moment_for(agent, release, order, weight), why);
 }
 
-static int handle_abort(void *context, const char *release, char *why)
+static int handle_monitor(void *context, const char *name, const char *version, const char *figure, double value,
+			  char why[API_WHY_MAX])
 {
 	struct agent *agent = context;
-	struct serin_decision decision;
+	struct release *release;
 	int r;
 
-	r = check_release(agent, release, NULL, why);
-	if (r < 0)
-		return r;
-	r = rollout_abort(&agent->rollout, moment_for(agent, 0), &decision);
-	if (r < 0) {
-		snprintf(why, API_WHY_MAX, "%s is %s: its canary gets no new connections already", agent->name,
-			 serin_phase_name(agent->rollout.phase));
-		return r;
-	}
-	r = carry_out(agent, &decision);
-	if (r < 0)
-		snprintf(why, API_WHY_MAX, "the kernel refused the weight: %s; it is tried again each tick", strerror(-r));
+	r = find_release(agent, name, NULL, &release, why);
+	if (r == 0)
+		r = release_monitor(release, version, figure, value, util_now());
+	if (r == -ENOENT && !*why)
+		snprintf(why, API_WHY_MAX, "no version %s in release %s", version, release_name(release));
+	if (r == -ENOSPC)
+		snprintf(why, API_WHY_MAX, "release %s has %d figures from outside already, which is all it takes",
+			 release_name(release), ROLLOUT_EXTERNAL_MAX);
 	return r;
 }
 
 static json_t *releases(struct agent *agent)
 {
-	const struct serin_snapshot *newest = window_newest(&agent->window);
 	json_t *all = json_array();
-	struct report_release r = {
-		.name = agent->name,
-		.rollout = &agent->rollout,
-		.stable = &agent->figures[STABLE],
-		.canary = &agent->figures[CANARY],
-		.steered = newest ? newest->steered[0] : NULL,
-		.canary_listens = agent->targets.all[CANARY].n_listeners > 0,
-		.note = *agent->note ? agent->note : NULL,
-	};
 
-	if (has_canary(agent) && newest)
-		json_array_append_new(all, report_release(&r));
+	for (unsigned i = 0; i < SERIN_RELEASES_MAX; i++)
+		if (agent->releases[i])
+			json_array_append_new(all, release_report(agent->releases[i], window_newest(&agent->window)));
 	return all;
 }
 
 static json_t *handle_releases(void *context)
 {
 	return json_pack("{so}", "releases", releases(context));
+}
+
+static json_t *handle_history(void *context, const char *release, unsigned limit)
+{
+	struct agent *agent = context;
+	json_t *decisions = store_history(agent->store, release, limit);
+
+	return decisions ? json_pack("{so}", "decisions", decisions) : NULL;
+}
+
+static bool handle_ready(void *context, char why[API_WHY_MAX])
+{
+	struct agent *agent = context;
+
+	for (unsigned i = 0; i < SERIN_RELEASES_MAX; i++) {
+		if (!agent->releases[i] || !agent->releases[i]->owed)
+			continue;
+		snprintf(why, API_WHY_MAX, "the kernel has not taken the weight of %s", release_name(agent->releases[i]));
+		return false;
+	}
+	return true;
+}
+
+static void handle_warn(void *context, const char *text)
+{
+	(void)context;
+	log_event("warning", json_pack("{ss}", "cause", "api"), "%s", text);
 }
 
 static json_t *model(struct agent *agent, const struct serin_snapshot *snapshot, unsigned index)
@@ -228,6 +235,8 @@ static json_t *handle_dump(void *context)
 		return NULL;
 	}
 	for (unsigned i = 0; i < agent->targets.n; i++) {
+		if (!targets_is_used(&agent->targets, i))
+			continue;
 		if (json_array_append_new(models, model(agent, &now, i)) < 0) {
 			json_decref(models);
 			return NULL;
@@ -264,9 +273,9 @@ static void look_elsewhere(struct agent *agent)
 		const struct serin_target *t = &agent->targets.all[i];
 		uint32_t pid;
 
-		if (t->n_listeners || agent->said_elsewhere[i])
+		if (!targets_is_used(&agent->targets, i) || t->n_listeners || agent->said_elsewhere[i] || !t->match.endpoint.port)
 			continue;
-		pid = discover_elsewhere(t->endpoint.port);
+		pid = discover_elsewhere(t->match.endpoint.port);
 		if (!pid)
 			continue;
 		agent->said_elsewhere[i] = true;
@@ -274,57 +283,172 @@ static void look_elsewhere(struct agent *agent)
 	}
 }
 
-static void update_note(struct agent *agent)
-{
-	const struct serin_target *canary = &agent->targets.all[CANARY];
-
-	agent->note[0] = '\0';
-	if (!has_canary(agent))
-		return;
-	if (agent->targets.mptcp[CANARY])
-		snprintf(agent->note, sizeof(agent->note), "canary listens with MPTCP: everything goes to stable");
-	else if (agent->targets.unsteered[CANARY])
-		snprintf(agent->note, sizeof(agent->note),
-			 "the kernel took not all of the canary's listeners (at most %d): the others get nothing", SERIN_SLOTS);
-	else if (!canary->n_listeners)
-		snprintf(agent->note, sizeof(agent->note), "canary does not listen on port %u: everything goes to stable",
-			 canary->endpoint.port);
-}
-
 static int refresh(struct agent *agent, struct serin_snapshot *snapshot)
 {
 	int changed, r;
 
-	changed = targets_refresh(&agent->targets, agent->loader, agent->steer, agent->options->config.service.port);
+	changed = targets_refresh(&agent->targets, agent->loader);
 	if (changed < 0)
 		return changed;
 	r = targets_measure(&agent->targets, agent->loader, snapshot);
 	if (r < 0)
 		return r;
 	say_changes(agent, (unsigned)changed);
-	update_note(agent);
 	return 0;
+}
+
+/* ---- figures ---- */
+
+static struct model *model_of(struct agent *agent, unsigned target)
+{
+	const char *name = agent->targets.all[target].model;
+	unsigned i = 0;
+
+	while (i < SERIN_TARGETS_MAX && agent->models[i].name[0] && strcmp(agent->models[i].name, name))
+		i++;
+	if (i == SERIN_TARGETS_MAX)
+		return NULL; /* reloads have brought more names than that: the last ones have no past */
+	if (!agent->models[i].name[0]) {
+		memcpy(agent->models[i].name, name, sizeof(agent->models[i].name));
+		if (store_maxima(agent->store, name, agent->models[i].saved) == 0)
+			memcpy(agent->models[i].maxima.max, agent->models[i].saved, sizeof(agent->models[i].saved));
+	}
+	return &agent->models[i];
+}
+
+/* R by the limits of the target's first process, which are looked at once a second. */
+static void look_at_limits(struct agent *agent)
+{
+	for (unsigned i = 0; agent->config.maximum_is_limit && i < agent->targets.n; i++)
+		if (agent->targets.all[i].n_pids)
+			limits_of(agent->targets.all[i].pids[0], agent->limits[i]);
+}
+
+static void compare_resources(struct agent *agent, unsigned target, const struct serin_snapshot *begin)
+{
+	struct model *model = model_of(agent, target);
+
+	if (agent->config.maximum_is_limit)
+		figures_compare(&agent->figures[target], agent->limits[target]);
+	else if (model)
+		maxima_compare(&model->maxima, begin->now_ns, &agent->figures[target]);
+}
+
+static void update_figures(struct agent *agent, const struct serin_snapshot *now)
+{
+	uint64_t length = agent->config.window_ns;
+	bool whole[SERIN_TARGETS_MAX] = {}; /* a shorter window is no fair maximum */
+
+	for (unsigned i = 0; i < agent->targets.n; i++) {
+		const struct release *release = release_of(agent, i);
+		const struct serin_snapshot *begin = window_begin(&agent->window, length, release ? release->rollout.since_ns : 0);
+
+		if (!targets_is_used(&agent->targets, i))
+			continue;
+		whole[i] = now->now_ns - begin->now_ns >= length;
+		figures_of(begin, now, i, agent->config.success, &agent->figures[i]);
+		compare_resources(agent, i, begin);
+	}
+	for (unsigned i = 0; i < agent->targets.n; i++) {
+		struct model *model = whole[i] ? model_of(agent, i) : NULL;
+
+		if (model)
+			maxima_record(&model->maxima, now->now_ns, &agent->figures[i]);
+	}
+	for (unsigned i = 0; i < SERIN_RELEASES_MAX; i++) {
+		const struct release *r = agent->releases[i];
+
+		if (!r)
+			continue;
+		figures_anomaly(&agent->figures[r->canary], &agent->figures[r->stable], (double)length / 1e9);
+		figures_cpu_ratio(&agent->figures[r->canary], &agent->figures[r->stable]);
+	}
+}
+
+static void save_maxima(struct agent *agent)
+{
+	for (unsigned i = 0; i < SERIN_TARGETS_MAX && agent->models[i].name[0]; i++) {
+		struct model *m = &agent->models[i];
+
+		if (!memcmp(m->saved, m->maxima.max, sizeof(m->saved)))
+			continue;
+		memcpy(m->saved, m->maxima.max, sizeof(m->saved));
+		store_set_maxima(agent->store, m->name, m->saved);
+	}
 }
 
 /* ---- the tick ---- */
 
-static void update_figures(struct agent *agent, const struct serin_snapshot *now)
+static void feed(const struct serin_client_key *key, const struct serin_client *counts, void *context)
 {
-	uint64_t length = agent->options->config.window_ns;
-	const struct serin_snapshot *begin = window_begin(&agent->window, length, agent->rollout.since_ns);
+	struct agent *agent = context;
 
-	for (unsigned i = 0; i < agent->targets.n; i++) {
-		figures_of(begin, now, i, &agent->figures[i]);
-		maxima_compare(&agent->maxima, begin->now_ns, &agent->figures[i]);
-	}
-	for (unsigned i = 0; i < agent->targets.n; i++)
-		if (now->now_ns - begin->now_ns >= length) /* a shorter window is no fair maximum */
-			maxima_record(&agent->maxima, now->now_ns, &agent->figures[i]);
-	if (has_canary(agent))
-		figures_anomaly(&agent->figures[CANARY], &agent->figures[STABLE], (double)length / 1e9);
+	if (key->release < SERIN_RELEASES_MAX && agent->releases[key->release])
+		release_feed(agent->releases[key->release], key->hash, counts, window_newest(&agent->window)->now_ns);
 }
 
-/* What needs a look once a second only: processes, memory, deadlines, latency. */
+static int read_clients(struct agent *agent)
+{
+	uint64_t lost = 0;
+	int r = collect_clients(loader_maps(agent->loader), &agent->drained, feed, agent, &lost);
+
+	if (lost)
+		loader_lost(agent->loader, SERIN_LOSS_CLIENTS, lost);
+	return r;
+}
+
+static uint32_t weight_of(unsigned target, void *context)
+{
+	const struct release *release = release_of(context, target);
+
+	if (!release)
+		return SERIN_WEIGHT_MAX;
+	return target == release->canary ? release->rollout.weight : SERIN_WEIGHT_MAX - release->rollout.weight;
+}
+
+/* Each trouble of the store is told once, its losses are counted. */
+static void look_at_store(struct agent *agent)
+{
+	uint64_t lost = store_lost(agent->store);
+	char trouble[STORE_WHY_MAX] = "";
+
+	if (lost != agent->store_lost)
+		loader_lost(agent->loader, SERIN_LOSS_STORE, lost - agent->store_lost);
+	agent->store_lost = lost;
+	store_trouble(agent->store, trouble);
+	if (*trouble && strcmp(trouble, agent->store_trouble))
+		log_event("warning", json_pack("{ss}", "cause", "store"), "%s; steering goes on", trouble);
+	snprintf(agent->store_trouble, sizeof(agent->store_trouble), "%s", trouble);
+}
+
+static int drain(struct agent *agent, uint64_t now_ns)
+{
+	struct drain_order orders[SERIN_RELEASES_MAX] = {};
+	struct drain_state states[SERIN_RELEASES_MAX] = {};
+	int r;
+
+	for (unsigned i = 0; i < SERIN_RELEASES_MAX; i++) {
+		if (!agent->releases[i])
+			continue;
+		orders[i] = agent->releases[i]->drain;
+		states[i] = agent->releases[i]->drained;
+	}
+	r = drain_look(agent->loader, orders, states, SERIN_RELEASES_MAX, now_ns);
+	if (r == -EOPNOTSUPP) {
+		if (!agent->said_no_reset)
+			log_event("warning", json_pack("{ss}", "cause", "reset"),
+				  "this kernel cannot reset connections (CONFIG_INET_DIAG_DESTROY): those that a canary does not "
+				  "let go of stay until either side closes them");
+		agent->said_no_reset = true;
+		r = 0;
+	}
+	for (unsigned i = 0; r == 0 && i < SERIN_RELEASES_MAX; i++)
+		if (agent->releases[i])
+			agent->releases[i]->drained = states[i];
+	return r;
+}
+
+/* What needs a look once a second only: processes, memory, deadlines. */
 static int each_second(struct agent *agent, struct serin_snapshot *snapshot)
 {
 	int r;
@@ -332,20 +456,102 @@ static int each_second(struct agent *agent, struct serin_snapshot *snapshot)
 	r = refresh(agent, snapshot);
 	if (r == 0)
 		r = loader_sweep(agent->loader);
-	if (r == 0)
-		r = edges_look(&agent->edges, &agent->targets, agent->loader, agent->rollout.weight > 0);
 	if (r < 0)
 		return r;
 	look_elsewhere(agent);
+	look_at_limits(agent);
+	look_at_store(agent);
 	return 0;
+}
+
+static int tick_releases(struct agent *agent, const struct serin_snapshot *now, bool second)
+{
+	bool paid = true;
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < SERIN_RELEASES_MAX; i++) {
+		if (!agent->releases[i])
+			continue;
+		r = release_tick(agent->releases[i], now, agent->figures, second);
+		paid &= release_paid(agent->releases[i]);
+	}
+	if (r == 0 && paid)
+		steer_renew(agent->loader, agent->config.lease_ns);
+	return r;
+}
+
+/* Where the latency of a target's last seconds is. */
+static const struct edges *edges_of(const struct agent *agent, unsigned target)
+{
+	const struct release *release = release_of(agent, target);
+
+	return release ? &release->edges : agent->alone[target];
+}
+
+/* Versions of no release are looked at here, the others by their releases. */
+static int look_at_alone(struct agent *agent)
+{
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < agent->targets.n; i++) {
+		if (!targets_is_used(&agent->targets, i) || release_of(agent, i))
+			continue;
+		if (!agent->alone[i]) {
+			agent->alone[i] = malloc(sizeof(*agent->alone[i]));
+			if (!agent->alone[i])
+				return -ENOMEM;
+			edges_init(agent->alone[i], i, SERIN_NONE);
+		}
+		r = edges_look(agent->alone[i], &agent->targets, agent->loader, false);
+	}
+	return r;
+}
+
+static void announce_second(struct agent *agent)
+{
+	struct announce_release shown[SERIN_RELEASES_MAX];
+	struct announce_version versions[SERIN_TARGETS_MAX];
+	unsigned n_releases = 0, n = 0;
+
+	for (unsigned i = 0; i < SERIN_RELEASES_MAX; i++)
+		if (agent->releases[i])
+			shown[n_releases++] = (struct announce_release){release_name(agent->releases[i]),
+									&agent->releases[i]->rollout};
+	for (unsigned i = 0; i < agent->targets.n; i++) {
+		const struct edges *edges = edges_of(agent, i);
+		struct announce_version *v = &versions[n];
+
+		if (!targets_is_used(&agent->targets, i) || !edges)
+			continue;
+		*v = (struct announce_version){&agent->targets.all[i], &agent->figures[i], edges_quantile(edges, i, 0.5),
+					       edges_quantile(edges, i, 0.99), NULL};
+		for (unsigned j = 0; j < n_releases; j++)
+			if (release_of(agent, i) && shown[j].rollout == &release_of(agent, i)->rollout)
+				v->release = &shown[j];
+		n++;
+	}
+	announce_tick(versions, n, shown, n_releases, releases(agent));
+}
+
+/* What it does after the decisions: it may take its time, and nothing of it steers. */
+static int keep_books(struct agent *agent, const struct serin_snapshot *now)
+{
+	int r;
+
+	r = minutes_look(&agent->minutes, &agent->targets, loader_maps(agent->loader), agent->store, now, agent->figures,
+			 agent->config.success, weight_of, agent);
+	save_maxima(agent);
+	if (r == 0)
+		r = look_at_alone(agent);
+	if (r == 0 && agent->options->ticks)
+		announce_second(agent);
+	return r;
 }
 
 static int tick(struct agent *agent)
 {
-	const struct serin_config *config = &agent->options->config;
 	const struct serin_snapshot *before = window_newest(&agent->window);
 	struct serin_snapshot *now;
-	struct serin_decision decision;
 	bool second = util_now() - agent->second_ns >= NSEC_PER_SEC;
 	int r = 0;
 
@@ -366,17 +572,259 @@ static int tick(struct agent *agent)
 	}
 	if (r == 0)
 		r = collect_snapshot(loader_maps(agent->loader), agent->targets.n, now);
+	if (r == 0)
+		r = read_clients(agent);
+	if (r == 0) {
+		update_figures(agent, now);
+		r = tick_releases(agent, now, second);
+	}
+	if (r == 0)
+		r = drain(agent, now->now_ns);
+	if (r == 0 && second)
+		r = keep_books(agent, now);
 	if (r < 0)
 		return fail(agent, r, "the kernel cannot be read: %s%s; everything was taken back", strerror(-r),
 			    r == -ENOENT ? " (is the module tcp_diag there?)" : "");
-	update_figures(agent, now);
-	if (has_canary(agent) &&
-	    rollout_tick(&agent->rollout, &config->gates, &agent->figures[CANARY], now->now_ns, &decision))
-		carry_out(agent, &decision);
-	if (!agent->owed || pay(agent) == 0)
-		steer_renew(agent->loader, config->lease_ns);
-	if (second && agent->options->ticks)
-		announce_tick(agent->name, &agent->targets, agent->figures, &agent->edges, &agent->rollout, releases(agent));
+	return 0;
+}
+
+/* ---- the configuration becomes targets and releases ---- */
+
+/* The release that a version belongs to, and as what. */
+static const struct serin_release_config *find_seat(const struct serin_config *config, const struct serin_model *model,
+						    enum serin_role *ret_role)
+{
+	for (unsigned i = 0; i < config->n_releases; i++) {
+		const struct serin_release_config *r = &config->releases[i];
+
+		if (strcmp(r->name, model->name))
+			continue;
+		*ret_role = !strcmp(r->stable, model->version)   ? SERIN_ROLE_STABLE
+			    : !strcmp(r->canary, model->version) ? SERIN_ROLE_CANARY
+								 : SERIN_ROLE_NONE;
+		if (*ret_role != SERIN_ROLE_NONE)
+			return r;
+	}
+	*ret_role = SERIN_ROLE_NONE;
+	return NULL;
+}
+
+static bool is_same_release(const struct release *release, const struct serin_release_config *config)
+{
+	return !strcmp(release->config.name, config->name) && !strcmp(release->config.stable, config->stable) &&
+	       !strcmp(release->config.canary, config->canary) &&
+	       !memcmp(&release->config.service, &config->service, sizeof(config->service));
+}
+
+static const struct serin_release_config *find_config(const struct serin_config *config, const struct release *release)
+{
+	for (unsigned i = 0; i < config->n_releases; i++)
+		if (is_same_release(release, &config->releases[i]))
+			return &config->releases[i];
+	return NULL;
+}
+
+static int find_index(const struct agent *agent, const struct serin_release_config *config)
+{
+	for (unsigned i = 0; i < SERIN_RELEASES_MAX; i++)
+		if (agent->releases[i] && is_same_release(agent->releases[i], config))
+			return (int)i;
+	return -1;
+}
+
+static int free_index(const struct agent *agent)
+{
+	for (unsigned i = 0; i < SERIN_RELEASES_MAX; i++)
+		if (!agent->releases[i])
+			return (int)i;
+	return -ENOSPC;
+}
+
+static bool is_wanted(const struct serin_config *config, const struct agent *agent, unsigned target)
+{
+	const struct serin_target *t = &agent->targets.all[target];
+
+	for (unsigned i = 0; i < config->n_models; i++) {
+		const struct serin_model *m = &config->models[i];
+		enum serin_role role;
+
+		if (strcmp(m->name, t->model) || strcmp(m->version, t->version))
+			continue;
+		find_seat(config, m, &role);
+		return role == t->role && !memcmp(&m->match, &t->match, sizeof(m->match));
+	}
+	return false;
+}
+
+/* Takes away what the configuration does not have, or has otherwise. */
+static void drop_others(struct agent *agent, const struct serin_config *config)
+{
+	for (unsigned i = 0; i < SERIN_RELEASES_MAX; i++) {
+		if (!agent->releases[i] || find_config(config, agent->releases[i]))
+			continue;
+		targets_steer(&agent->targets, agent->releases[i]->stable, SERIN_NONE, 0, NULL);
+		targets_steer(&agent->targets, agent->releases[i]->canary, SERIN_NONE, 0, NULL);
+		release_close(agent->releases[i], false);
+		agent->releases[i] = NULL;
+	}
+	for (unsigned i = 0; i < agent->targets.n; i++)
+		if (targets_is_used(&agent->targets, i) && !is_wanted(config, agent, i))
+			targets_remove(&agent->targets, agent->loader, i);
+}
+
+static int add_models(struct agent *agent, const struct serin_config *config)
+{
+	int r;
+
+	for (unsigned i = 0; i < config->n_models; i++) {
+		enum serin_role role;
+		int index;
+
+		find_seat(config, &config->models[i], &role);
+		index = targets_add(&agent->targets, agent->loader, &config->models[i], role);
+		if (index < 0)
+			return index;
+	}
+	r = targets_publish(&agent->targets, agent->loader);
+	for (unsigned i = 0; r == 0 && i < agent->targets.n; i++)
+		if (targets_is_used(&agent->targets, i) && agent->targets.all[i].role == SERIN_ROLE_NONE)
+			r = targets_set_deadline(&agent->targets, agent->loader, i, config->deadline_ns);
+	return r;
+}
+
+static int add_release(struct agent *agent, const struct serin_release_config *c, unsigned index, bool taken_over)
+{
+	return release_open(&agent->world, index, c, (unsigned)targets_find(&agent->targets, c->name, c->stable),
+			    (unsigned)targets_find(&agent->targets, c->name, c->canary), taken_over,
+			    &agent->releases[index], agent->why);
+}
+
+/* Releases that an earlier agent left go on in the places they had; what else it held is let go. */
+static int take_up_releases(struct agent *agent, const struct serin_config *config)
+{
+	struct steer_hold holds[SERIN_RELEASES_MAX];
+	int former[SERIN_RELEASES_MAX], r = 0;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < config->n_releases; i++) {
+		former[i] = release_former(agent->loader, &config->releases[i]);
+		if (former[i] >= 0)
+			holds[n++] = (struct steer_hold){config->releases[i].service.port, (uint32_t)former[i]};
+	}
+	steer_drop_others(agent->loader, holds, n);
+	for (unsigned i = 0; r == 0 && i < config->n_releases; i++)
+		if (former[i] >= 0)
+			r = add_release(agent, &config->releases[i], (unsigned)former[i], true);
+	return r;
+}
+
+static int add_releases(struct agent *agent, const struct serin_config *config, bool taken_over)
+{
+	int r = taken_over ? take_up_releases(agent, config) : 0;
+
+	for (unsigned i = 0; r == 0 && i < config->n_releases; i++) {
+		const struct serin_release_config *c = &config->releases[i];
+		int index = find_index(agent, c);
+
+		if (index >= 0) {
+			r = taken_over ? 0 : release_reconfigure(agent->releases[index], c, util_now());
+			continue;
+		}
+		index = free_index(agent);
+		r = index < 0 ? index : add_release(agent, c, (unsigned)index, false);
+	}
+	return r;
+}
+
+/* The programs' own settings, through shared memory. */
+static int apply(struct agent *agent, const struct serin_config *config, bool taken_over)
+{
+	int r;
+
+	loader_set_success(agent->loader, config->success);
+	drop_others(agent, config);
+	r = add_models(agent, config);
+	if (r < 0)
+		return fail(agent, r, "cannot have the servers watched: %s", strerror(-r));
+	return add_releases(agent, config, taken_over);
+}
+
+/* The release's name on the command line: given, or that of stable's process, or of its port when nothing listens there
+ * yet. */
+static void choose_name(struct serin_config *config)
+{
+	struct serin_listener found[SERIN_LISTENERS_MAX];
+	_cleanup_free_ struct discover_holder *holders = NULL;
+	char name[SERIN_NAME_MAX];
+
+	if (!config->n_models || config->models[0].name[0])
+		return;
+	snprintf(name, sizeof(name), "port-%u", config->models[0].match.endpoint.port);
+	if (discover_listeners(&config->models[0].match.endpoint, found) > 0 &&
+	    discover_holders(&found[0].inode, 1, &holders) > 0)
+		discover_comm(holders[0].pid, name, sizeof(name));
+	config_to_name(name); /* "gunicorn: maste" */
+	for (unsigned i = 0; i < config->n_models; i++)
+		snprintf(config->models[i].name, sizeof(config->models[i].name), "%s", name);
+	for (unsigned i = 0; i < config->n_releases; i++)
+		snprintf(config->releases[i].name, sizeof(config->releases[i].name), "%s", name);
+}
+
+/* ---- reload ---- */
+
+static bool needs_restart(const struct serin_config *a, const struct serin_config *b)
+{
+	return memcmp(&a->api, &b->api, sizeof(a->api)) != 0 || strcmp(a->store, b->store) || a->keep_ns != b->keep_ns;
+}
+
+static int set_timer(struct agent *agent)
+{
+	uint64_t ns = agent->config.tick_ns;
+	struct itimerspec every = {.it_interval = {(time_t)(ns / NSEC_PER_SEC), (long)(ns % NSEC_PER_SEC)}};
+
+	every.it_value = every.it_interval;
+	return timerfd_settime(agent->timer, 0, &every, NULL) < 0 ? -errno : 0;
+}
+
+static int refuse_reload(const char *why)
+{
+	log_event("reload", json_pack("{sb ss}", "done", false, "why", why), "%s; nothing has changed", why);
+	return 0;
+}
+
+/* All or nothing: a file that is wrong changes nothing; one that the kernel does not take is taken back. Fails as tick(). */
+static int reload(struct agent *agent)
+{
+	_cleanup_free_ struct serin_config *config = calloc(1, sizeof(*config));
+	char why[CONFIG_WHY_MAX] = "";
+	int r;
+
+	if (!config)
+		return refuse_reload("out of memory");
+	if (config_read(agent->options->config_file, config, why) < 0)
+		return refuse_reload(why);
+	if (agent->options->override)
+		agent->options->override(agent->options->given, config);
+	if (config_check(config, why, sizeof(why)) < 0)
+		return refuse_reload(why);
+	if (needs_restart(&agent->config, config))
+		return refuse_reload("`api` and `store` take effect with a restart only; `serin run --on-exit keep` makes it a "
+				     "smooth one");
+	r = apply(agent, config, false);
+	if (r < 0) {
+		snprintf(why, sizeof(why), "%.400s", agent->why);
+		if (apply(agent, &agent->config, false) < 0)
+			log_event("warning", NULL, "what was before cannot be had again either: %s", agent->why);
+		return refuse_reload(why);
+	}
+	agent->config = *config;
+	set_timer(agent);
+	agent->second_ns = 0; /* who belongs to what is looked at now */
+	r = tick(agent);
+	if (r < 0)
+		return r;
+	log_event("reload", json_pack("{sb ss}", "done", true, "file", agent->options->config_file), "%s is in force",
+		  agent->options->config_file);
 	return 0;
 }
 
@@ -391,14 +839,11 @@ static int watch_fd(struct agent *agent, int fd)
 
 static int open_timer(struct agent *agent)
 {
-	uint64_t ns = agent->options->config.tick_ns;
-	struct itimerspec every = {.it_interval = {(time_t)(ns / NSEC_PER_SEC), (long)(ns % NSEC_PER_SEC)}};
+	int r;
 
-	every.it_value = every.it_interval;
 	agent->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (agent->timer < 0 || timerfd_settime(agent->timer, 0, &every, NULL) < 0)
-		return -errno;
-	return watch_fd(agent, agent->timer);
+	r = agent->timer < 0 ? -errno : set_timer(agent);
+	return r < 0 ? r : watch_fd(agent, agent->timer);
 }
 
 /* Whatever asks it to end, it takes everything back first. SIGPIPE: nobody reads its log any more. */
@@ -417,27 +862,36 @@ static int open_signals(struct agent *agent)
 
 static int open_loop(struct agent *agent)
 {
-	int r;
+	int fds[API_FDS], r;
+	unsigned n = api_fds(agent->api, fds);
 
 	r = open_timer(agent);
-	if (r == 0)
-		r = watch_fd(agent, api_fd(agent->api));
+	for (unsigned i = 0; r == 0 && i < n; i++)
+		r = watch_fd(agent, fds[i]);
 	return r < 0 ? fail(agent, r, "cannot set up its event loop: %s", strerror(-r)) : 0;
 }
 
-/* 1: a signal asked to end. */
+/* 1: it is to end. SIGHUP without a file is a terminal that has gone. */
+static int handle_signal(struct agent *agent)
+{
+	struct signalfd_siginfo info;
+
+	if (read(agent->signals, &info, sizeof(info)) != sizeof(info))
+		return 0;
+	if (info.ssi_signo != SIGHUP || !agent->options->config_file)
+		return 1;
+	return reload(agent);
+}
+
 static int handle(struct agent *agent, int fd)
 {
 	uint64_t expirations;
 
 	if (fd == agent->signals)
-		return 1;
-	if (fd == agent->timer && read(fd, &expirations, sizeof(expirations)) > 0) {
-		api_run(agent->api); /* its time-outs */
-		return tick(agent);
-	}
-	if (fd == api_fd(agent->api))
-		api_run(agent->api);
+		return handle_signal(agent);
+	if (fd == agent->timer)
+		return read(fd, &expirations, sizeof(expirations)) > 0 ? tick(agent) : 0;
+	api_run(agent->api);
 	return 0;
 }
 
@@ -459,57 +913,92 @@ static int loop(struct agent *agent)
 
 /* ---- start and end ---- */
 
-/* The release's name: given, or that of stable's process, or of its port when nothing listens there yet. */
-static void choose_name(struct agent *agent)
-{
-	const struct serin_config *config = &agent->options->config;
-	struct serin_listener found[SERIN_LISTENERS_MAX];
-	_cleanup_free_ struct discover_holder *holders = NULL;
-
-	snprintf(agent->name, sizeof(agent->name), "%s", config->release);
-	if (*agent->name)
-		return;
-	snprintf(agent->name, sizeof(agent->name), "port-%u", config->stable.port);
-	if (discover_listeners(&config->stable, found) > 0 && discover_holders(&found[0].inode, 1, &holders) > 0)
-		discover_comm(holders[0].pid, agent->name, sizeof(agent->name));
-	config_to_name(agent->name); /* "gunicorn: maste" */
-}
-
-static int open_targets(struct agent *agent)
-{
-	const struct serin_config *config = &agent->options->config;
-	bool canary = config->canary.port;
-	int r;
-
-	choose_name(agent);
-	targets_add(&agent->targets, agent->name, config->stable_version, canary ? SERIN_ROLE_STABLE : SERIN_ROLE_NONE,
-		    &config->stable);
-	if (canary) {
-		targets_add(&agent->targets, agent->name, config->canary_version, SERIN_ROLE_CANARY, &config->canary);
-		r = steer_open(agent->loader, 0, &config->service, &agent->steer);
-		if (r < 0)
-			return fail(agent, r, "cannot take hold of the service port: %s", strerror(-r));
-	}
-	r = targets_publish(&agent->targets, agent->loader);
-	return r < 0 ? fail(agent, r, "cannot have the ports watched: %s", strerror(-r)) : 0;
-}
-
 static void say_ready(struct agent *agent)
 {
+	json_t *names = json_array();
+	const char *what = agent->targets.all[0].model;
+	unsigned n = 0;
+
 	for (unsigned i = 0; i < agent->targets.n; i++)
-		if (!agent->targets.all[i].n_listeners)
+		if (targets_is_used(&agent->targets, i) && !agent->targets.all[i].n_listeners)
 			announce_waiting(&agent->targets.all[i]);
-	log_event("ready", json_pack("{ss si ss}", "release", agent->name, "pid", (int)getpid(), "socket",
+	for (unsigned i = 0; i < SERIN_RELEASES_MAX; i++) {
+		if (!agent->releases[i])
+			continue;
+		json_array_append_new(names, json_string(release_name(agent->releases[i])));
+		n++;
+	}
+	log_event("ready", json_pack("{ss so si ss}", "release", what, "releases", names, "pid", (int)getpid(), "socket",
 				     agent->options->paths.socket),
-		  "observing %s%s; commands go to %s", agent->name, has_canary(agent) ? " and its canary" : "",
+		  "observing %s%s; commands go to %s", what, n > 1 ? " and others" : n ? " and its canary" : "",
 		  agent->options->paths.socket);
+}
+
+static int open_store(struct agent *agent)
+{
+	const char *path = agent->config.store[0] ? agent->config.store : agent->options->paths.store;
+	char why[STORE_WHY_MAX] = "";
+	int r = store_open(path, agent->config.keep_ns, &agent->store, why);
+
+	if (r < 0)
+		return fail(agent, r, "out of memory");
+	if (*why)
+		log_event("warning", json_pack("{ss}", "cause", "store"), "%s; steering goes on", why);
+	return 0;
+}
+
+static int open_kernel(struct agent *agent, bool *ret_taken_over)
+{
+	char note[LOADER_WHY_MAX] = "";
+	int r = loader_start(&agent->options->paths, &agent->loader, ret_taken_over, note, agent->why);
+
+	if (r < 0)
+		return r;
+	if (*ret_taken_over)
+		log_event("takeover", NULL, "took over what an earlier agent left: counters, connections and weights go on");
+	else if (*note)
+		log_event("warning", json_pack("{ss}", "cause", "takeover"),
+			  "what an earlier agent left could not be taken over: %s; new connections went to stable meanwhile", note);
+	return 0;
+}
+
+/* A weight that was given with the start is a person's first order: not when the release has a past. */
+static int order_first_weights(struct agent *agent)
+{
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < SERIN_RELEASES_MAX; i++) {
+		struct release *release = agent->releases[i];
+		char why[API_WHY_MAX] = "";
+
+		if (!release || !release->config.weight)
+			continue;
+		if (release->rollout.latest.reason != SERIN_REASON_NONE || release->rollout.weight) {
+			announce_first_weight(release_name(release), &release->rollout, release->config.weight);
+			continue;
+		}
+		r = release_order(release, SERIN_ORDER_WEIGHT, release->config.weight,
+				  moment_for(agent, release, SERIN_ORDER_WEIGHT, release->config.weight), why);
+		if (r < 0)
+			fail(agent, r, "%s", why);
+	}
+	return r;
 }
 
 static int start(struct agent *agent)
 {
 	const struct agent_options *options = agent->options;
-	struct api_handlers handlers = {handle_dump, handle_releases, handle_weight, handle_abort, agent};
-	struct serin_decision decision;
+	struct api_handlers handlers = {
+		.dump = handle_dump,
+		.releases = handle_releases,
+		.history = handle_history,
+		.order = handle_order,
+		.monitor = handle_monitor,
+		.ready = handle_ready,
+		.warn = handle_warn,
+		.context = agent,
+	};
+	bool taken_over = false;
 	pid_t holder = 0;
 	int r;
 
@@ -525,34 +1014,38 @@ static int start(struct agent *agent)
 	if (agent->lock < 0)
 		return fail(agent, agent->lock, "cannot take %s: %s; run it as root", options->paths.lock,
 			    strerror(-agent->lock));
-	r = loader_start(&options->config, &options->paths, &agent->loader, agent->why);
+	agent->config = options->config;
+	choose_name(&agent->config);
+	r = open_kernel(agent, &taken_over);
 	if (r == 0)
-		r = open_targets(agent);
+		r = open_store(agent);
+	if (r < 0)
+		return r;
+	agent->world = (struct release_world){agent->loader, &agent->targets, agent->store};
+	r = apply(agent, &agent->config, taken_over);
 	if (r < 0)
 		return r;
 	agent->start_ns = util_now();
-	steer_renew(agent->loader, options->config.lease_ns);
+	steer_renew(agent->loader, agent->config.lease_ns);
 	r = tick(agent);
-	if (r < 0)
-		return r;
-	if (options->config.weight) {
-		rollout_weight(&agent->rollout, options->config.weight, moment_for(agent, options->config.weight), &decision);
-		r = carry_out(agent, &decision);
-		if (r < 0)
-			return fail(agent, r, "the kernel refused the weight: %s", strerror(-r));
-	}
-	r = api_start(options->paths.socket, &handlers, &agent->api);
-	if (r < 0)
-		return fail(agent, r, "cannot listen on %s: %s", options->paths.socket, strerror(-r));
-	return open_loop(agent);
+	if (r == 0)
+		r = order_first_weights(agent);
+	if (r == 0)
+		r = api_start(options->paths.socket, &agent->config.api, &handlers, &agent->api, agent->why);
+	return r < 0 ? r : open_loop(agent);
 }
 
 /* Traffic first: new connections reach stable before anything else is taken away. */
-static void stop(struct agent *agent)
+static void stop(struct agent *agent, bool keep)
 {
-	steer_close(agent->steer);
-	loader_stop(agent->loader);
+	for (unsigned i = 0; i < SERIN_RELEASES_MAX; i++)
+		release_close(agent->releases[i], keep);
+	loader_stop(agent->loader, keep);
 	api_stop(agent->api);
+	store_close(agent->store);
+	targets_free(&agent->targets);
+	for (unsigned i = 0; i < SERIN_TARGETS_MAX; i++)
+		free(agent->alone[i]);
 	util_close(&agent->timer);
 	util_close(&agent->signals);
 	util_close(&agent->epoll);
@@ -562,6 +1055,7 @@ static void stop(struct agent *agent)
 int agent_run(const struct agent_options *options, char ret_why[AGENT_WHY_MAX])
 {
 	_cleanup_free_ struct agent *agent = calloc(1, sizeof(*agent));
+	bool keep = false;
 	int r;
 
 	if (!agent) {
@@ -575,9 +1069,11 @@ int agent_run(const struct agent_options *options, char ret_why[AGENT_WHY_MAX])
 	if (r == 0) {
 		say_ready(agent);
 		r = loop(agent);
+		keep = r == 0 && options->keep_on_exit;
 	}
-	stop(agent);
+	stop(agent, keep);
 	if (r == 0)
-		log_event("stopped", NULL, "everything was taken back; traffic goes on as without serin");
+		log_event("stopped", NULL, keep ? "the weights stay for another agent, until the lease ends"
+						: "everything was taken back; traffic goes on as without serin");
 	return r;
 }

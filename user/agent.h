@@ -13,6 +13,11 @@ struct agent_options {
 	struct serin_config config;
 	struct serin_paths paths;
 	bool ticks; /* a line a second */
+	bool keep_on_exit;	 /* the data path stays as it is, for another agent until the lease ends */
+	const char *config_file; /* to read again on SIGHUP; NULL: there is none */
+	/* What the command line has over a file's: to be applied to whatever config_read() has read. NULL: nothing. */
+	void (*override)(const void *given, struct serin_config *config);
+	const void *given;
 };
 
 /*

@@ -1,34 +1,48 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "announce.h"
 
+#include "config.h"
 #include "discover.h"
 #include "endpoint.h"
 #include "log.h"
+#include "match.h"
 #include "report.h"
 
 #include <stdio.h>
 
+/* Where it listens: as it was configured, or, where only its process tells it, its first listener. */
+static void format_place(const struct serin_target *t, char ret_text[ENDPOINT_TEXT_MAX])
+{
+	endpoint_format(t->endpoint.port || !t->n_listeners ? &t->endpoint : &t->listeners[0].endpoint, ret_text);
+}
+
 void announce_listening(const struct serin_target *t)
 {
 	char endpoint[ENDPOINT_TEXT_MAX], comm[32] = "?";
+	unsigned port = t->endpoint.port || !t->n_listeners ? t->endpoint.port : t->listeners[0].endpoint.port;
 
-	endpoint_format(&t->endpoint, endpoint);
+	format_place(t, endpoint);
 	if (t->n_pids)
 		discover_comm(t->pids[0], comm, sizeof(comm));
-	log_event("listening", json_pack("{ss ss si si}", "model", t->model, "version", t->version, "port",
-					 (int)t->endpoint.port, "pids", (int)t->n_pids),
+	log_event("listening", json_pack("{ss ss si si}", "model", t->model, "version", t->version, "port", (int)port, "pids",
+					 (int)t->n_pids),
 		  "%s/%s on %s (%s, %u process%s)", t->model, t->version, endpoint, comm, t->n_pids,
 		  t->n_pids == 1 ? "" : "es");
 }
 
 void announce_waiting(const struct serin_target *t)
 {
-	char endpoint[ENDPOINT_TEXT_MAX];
+	char endpoint[ENDPOINT_TEXT_MAX], match[MATCH_TEXT_MAX];
+	json_t *json = json_pack("{ss ss si}", "model", t->model, "version", t->version, "port", (int)t->endpoint.port);
 
 	endpoint_format(&t->endpoint, endpoint);
-	log_event("waiting", json_pack("{ss ss si}", "model", t->model, "version", t->version, "port",
-				       (int)t->endpoint.port),
-		  "nothing listens on %s yet for %s/%s; it is picked up when it does", endpoint, t->model, t->version);
+	match_describe(&t->match, match);
+	if (config_is_port_only(&t->match))
+		log_event("waiting", json, "nothing listens on %s yet for %s/%s; it is picked up when it does", endpoint, t->model,
+			  t->version);
+	else
+		log_event("waiting", json, "no process listens yet that is %s/%s (%s); it is picked up when it does", t->model,
+			  t->version, match);
 }
 
 void announce_mptcp(const struct serin_target *t)
@@ -47,14 +61,49 @@ void announce_elsewhere(const struct serin_target *t, uint32_t pid)
 		  t->endpoint.port, pid, t->model, t->version);
 }
 
-void announce_decision(const char *release, const struct serin_decision *decision)
+/* The event's word by reason; what has none is called after the phase it has come to. */
+static const char *const events[SERIN_REASONS] = {
+	[SERIN_REASON_WEIGHT] = "weight",
+	[SERIN_REASON_STARTED] = "started",
+	[SERIN_REASON_RETRIED] = "started",
+	[SERIN_REASON_PAUSED] = "paused",
+	[SERIN_REASON_RESUMED] = "resumed",
+	[SERIN_REASON_RESTORED] = "restored",
+	[SERIN_REASON_REPLANNED] = "replanned",
+};
+
+static const char *decision_event(const struct serin_decision *d)
 {
-	char reason[160];
+	if (events[d->reason])
+		return events[d->reason];
+	return d->to == SERIN_ROLLED_BACK ? "rollback" : d->to == SERIN_PROMOTED ? "promoted" : "step";
+}
+
+/* "from 5% to 25%", "at 5%". */
+static void format_change(const struct serin_decision *d, char *ret_text, size_t size)
+{
+	if (d->weight_from == d->weight_to)
+		snprintf(ret_text, size, "at %g%%", d->weight_to / 100.0);
+	else
+		snprintf(ret_text, size, "from %g%% to %g%%", d->weight_from / 100.0, d->weight_to / 100.0);
+}
+
+void announce_decision(const char *release, const struct serin_decision *decision, json_t *fields)
+{
+	char reason[ROLLOUT_WHY_MAX], change[64];
 
 	rollout_explain(decision, reason, sizeof(reason));
-	log_event(decision->to == SERIN_ROLLED_BACK ? "rollback" : "weight", report_decision(release, decision),
-		  "%s %s, canary from %g%% to %g%%: %s", release, serin_phase_name(decision->to),
-		  decision->weight_from / 100.0, decision->weight_to / 100.0, reason);
+	format_change(decision, change, sizeof(change));
+	log_event(decision_event(decision), fields, "%s %s, canary %s: %s", release, serin_phase_name(decision->to), change,
+		  reason);
+}
+
+void announce_first_weight(const char *release, const struct serin_rollout *rollout, uint32_t given)
+{
+	log_event("restored", json_pack("{ss ss sf}", "release", release, "phase", serin_phase_name(rollout->phase), "set_weight",
+					rollout->weight / 100.0),
+		  "%s is %s at %g%% since before; the %g%% it was started with are not set; `serin weight %s %g` sets them",
+		  release, serin_phase_name(rollout->phase), rollout->weight / 100.0, given / 100.0, release, given / 100.0);
 }
 
 /* ---- the line of a second ---- */
@@ -68,57 +117,94 @@ static void format_value(char ret_text[16], struct serin_value v, const char *fo
 }
 
 /* One version: "stable P 0.998 R 0.41 p50 3.1ms p99 9.0ms 120/s". */
-static void format_version(const struct serin_target *target, const struct serin_figures *f, const struct edges *edges,
-			   unsigned index, char *ret_text, size_t size)
+static void format_version(const struct announce_version *v, char *ret_text, size_t size)
 {
 	char p[16], r[16], d[16], p50[16], p99[16];
-	bool canary = target->role == SERIN_ROLE_CANARY;
+	const struct serin_figures *f = v->figures;
+	bool canary = v->target->role == SERIN_ROLE_CANARY;
 
 	format_value(p, f->p, "%.3f", 1);
 	format_value(r, f->r, "%.2f", 1);
 	format_value(d, f->d, "%.2f", 1);
-	format_value(p50, edges_quantile(edges, index, 0.5), "%.1fms", 1e-6);
-	format_value(p99, edges_quantile(edges, index, 0.99), "%.1fms", 1e-6);
-	snprintf(ret_text, size, "%s P %-5s R %-4s %s%-*s p50 %-7s p99 %-7s %5.0f/s", target->version, p, r,
+	format_value(p50, v->p50_ns, "%.1fms", 1e-6);
+	format_value(p99, v->p99_ns, "%.1fms", 1e-6);
+	snprintf(ret_text, size, "%s P %-5s R %-4s %s%-*s p50 %-7s p99 %-7s %5.0f/s", v->target->version, p, r,
 		 canary ? "D " : "", canary ? 5 : 0, canary ? d : "", p50, p99,
 		 f->seconds > 0 ? (double)f->n / f->seconds : 0.0);
 }
 
-static json_t *version_fields(const struct serin_target *target, const struct serin_figures *f,
-			      const struct edges *edges, unsigned index)
+static json_t *version_fields(const struct announce_version *v)
 {
-	struct serin_value p50 = edges_quantile(edges, index, 0.5), p99 = edges_quantile(edges, index, 0.99);
+	struct serin_value p50 = v->p50_ns, p99 = v->p99_ns;
+	const struct serin_figures *f = v->figures;
 
 	p50.v /= 1e9;
 	p99.v /= 1e9;
-	return json_pack("{ss so so so sI so so}", "version", target->version, "P", report_value(f->p), "R",
-			 report_value(f->r), "D", report_value(f->d), "N", (json_int_t)f->n, "p50_seconds",
-			 report_value(p50), "p99_seconds", report_value(p99));
+	return json_pack("{ss ss so so so sI so so}", "model", v->target->model, "version", v->target->version, "P",
+			 report_value(f->p), "R", report_value(f->r), "D", report_value(f->d), "N", (json_int_t)f->n,
+			 "p50_seconds", report_value(p50), "p99_seconds", report_value(p99));
 }
 
-/* "chat weight 10% set 9.8% actual | ", nothing without a canary. */
-static void format_weight(const char *release, const struct serin_figures *figures, const struct serin_rollout *rollout,
-			  char *ret_text, size_t size)
+/* "chat weight 10% set 9.8% actual | stable ... | canary ..." */
+static void print_release(const char *name, const struct serin_rollout *rollout, const struct announce_version *stable,
+			  const struct announce_version *canary)
 {
-	char actual[16];
+	char actual[16], step[32] = "", versions[2][192];
 
-	format_value(actual, report_share(figures[1].service_connections, figures[0].service_connections), "%.1f%%", 1);
-	snprintf(ret_text, size, "%s weight %g%% set %s actual | ", release, rollout->weight / 100.0, actual);
+	format_value(actual, report_share(canary->figures->service_connections, stable->figures->service_connections),
+		     "%.1f%%", 1);
+	if (rollout->step)
+		snprintf(step, sizeof(step), " step %u", rollout->step);
+	format_version(stable, versions[0], sizeof(versions[0]));
+	format_version(canary, versions[1], sizeof(versions[1]));
+	log_event("tick", NULL, "%s%s weight %g%% set %s actual | %s | %s", name, step, rollout->weight / 100.0, actual,
+		  versions[0], versions[1]);
 }
 
-void announce_tick(const char *release, const struct targets *targets, const struct serin_figures *figures,
-		   const struct edges *edges, const struct serin_rollout *rollout, json_t *releases)
+static void print_version(const struct announce_version *v)
 {
-	char versions[2][192] = {"", ""}, weight[160] = "";
-	json_t *models = json_array();
+	char version[192];
 
-	for (unsigned i = 0; i < targets->n; i++) {
-		if (i < 2)
-			format_version(&targets->all[i], &figures[i], edges, i, versions[i], sizeof(versions[i]));
-		json_array_append_new(models, version_fields(&targets->all[i], &figures[i], edges, i));
+	format_version(v, version, sizeof(version));
+	log_event("tick", NULL, "%s %s", v->target->model, version);
+}
+
+static const struct announce_version *version_of(const struct announce_version *versions, unsigned n,
+						 const struct announce_release *release, enum serin_role role)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (versions[i].release == release && versions[i].target->role == role)
+			return &versions[i];
+	return NULL;
+}
+
+static void print_lines(const struct announce_version *versions, unsigned n, const struct announce_release *releases,
+			unsigned n_releases)
+{
+	for (unsigned i = 0; i < n_releases; i++) {
+		const struct announce_version *stable = version_of(versions, n, &releases[i], SERIN_ROLE_STABLE);
+		const struct announce_version *canary = version_of(versions, n, &releases[i], SERIN_ROLE_CANARY);
+
+		if (stable && canary)
+			print_release(releases[i].name, releases[i].rollout, stable, canary);
 	}
-	if (targets->n > 1)
-		format_weight(release, figures, rollout, weight, sizeof(weight));
-	log_event("tick", json_pack("{so so}", "models", models, "releases", releases), "%s%s%s%s", weight, versions[0],
-		  *versions[1] ? " | " : "", versions[1]);
+	for (unsigned i = 0; i < n; i++)
+		if (!versions[i].release)
+			print_version(&versions[i]);
+}
+
+void announce_tick(const struct announce_version *versions, unsigned n, const struct announce_release *releases,
+		   unsigned n_releases, json_t *fields)
+{
+	json_t *models;
+
+	if (log_current_form() != LOG_JSON) {
+		print_lines(versions, n, releases, n_releases);
+		json_decref(fields);
+		return;
+	}
+	models = json_array();
+	for (unsigned i = 0; i < n; i++)
+		json_array_append_new(models, version_fields(&versions[i]));
+	log_event("tick", json_pack("{so so}", "models", models, "releases", fields), "%s", "");
 }

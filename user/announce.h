@@ -3,7 +3,6 @@
 #ifndef SERIN_ANNOUNCE_H
 #define SERIN_ANNOUNCE_H
 
-#include "edges.h"
 #include "rollout.h"
 #include "targets.h"
 
@@ -18,10 +17,27 @@ void announce_mptcp(const struct serin_target *target);
 /* What is waited for here listens in another network namespace, that of `pid`. */
 void announce_elsewhere(const struct serin_target *target, uint32_t pid);
 
-void announce_decision(const char *release, const struct serin_decision *decision);
+/* `fields` is report_decision()'s, and is taken over. */
+void announce_decision(const char *release, const struct serin_decision *decision, json_t *fields);
 
-/* The line of a second. `figures` has an element a target; `releases` is taken over. */
-void announce_tick(const char *release, const struct targets *targets, const struct serin_figures *figures,
-		   const struct edges *edges, const struct serin_rollout *rollout, json_t *releases);
+/* It was started with a weight, but has a past that tells otherwise. */
+void announce_first_weight(const char *release, const struct serin_rollout *rollout, uint32_t given);
+
+struct announce_release {
+	const char *name;
+	const struct serin_rollout *rollout;
+};
+
+struct announce_version {
+	const struct serin_target *target;
+	const struct serin_figures *figures;
+	struct serin_value p50_ns, p99_ns;	/* of the last seconds */
+	const struct announce_release *release; /* NULL: of none */
+};
+
+/* What a second was like: for people a line a release and a line for each version that has none, else one event with all
+ * in it. `fields` is what the event tells of the releases, and is taken over. */
+void announce_tick(const struct announce_version *versions, unsigned n, const struct announce_release *releases,
+		   unsigned n_releases, json_t *fields);
 
 #endif

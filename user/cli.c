@@ -10,19 +10,29 @@
 #include <string.h>
 
 const struct cli_command cli_commands[] = {
-	{"run", "[--stable PORT --canary PORT] ...", "the agent, in the foreground", cli_run},
-	{"status", "[NAME] [-o json]", "one release at a glance; exit code 1 after a rollback", cli_status},
-	{"dump", "[-o json]", "everything, from the pinned maps, agent running or not", cli_dump},
-	{"weight", "NAME PCT", "set the canary's share of new connections", cli_weight},
-	{"abort", "NAME", "take the canary out of traffic", cli_abort},
-	{"plan", "[--rps R --p-canary X ...]", "what if: how soon would a fault be caught, how often falsely", cli_plan},
-	{"check", "", "what this kernel and these privileges allow", cli_check},
-	{"version", "", "the version", cli_version},
-	{"help", "[COMMAND]", "this, or the help of a command", cli_help},
-	{NULL, NULL, NULL, NULL},
+	{"run", "[-c FILE] [--stable PORT --canary PORT] ...", "the agent, in the foreground", cli_run, &cli_run_options},
+	{"status", "[NAME] [-w] [-o json]", "releases at a glance; -w follows; exit code 1 after a rollback", cli_status,
+	 &cli_status_options},
+	{"history", "[NAME] [-o json]", "decisions, newest last, with what they rest on", cli_history, &cli_history_options},
+	{"weight", "[NAME] PCT", "set the canary's share of new connections", cli_order, &cli_weight_options},
+	{"promote", "[NAME] [--full]", "go on to the next step, or to the last", cli_order, &cli_promote_options},
+	{"pause", "[NAME]", "stay at this weight", cli_order, &cli_pause_options},
+	{"resume", "[NAME]", "go on after a pause, or after a weight set by hand", cli_order, &cli_resume_options},
+	{"abort", "[NAME]", "take the canary out of traffic", cli_order, &cli_abort_options},
+	{"retry", "[NAME]", "begin again after a rollback", cli_order, &cli_retry_options},
+	{"dump", "[-o json]", "everything, from the pinned maps, agent running or not", cli_dump, &cli_dump_options},
+	{"plan", "[--rps R --p-canary X ...]", "what if: how soon would a fault be caught, how often falsely", cli_plan,
+	 &cli_plan_options},
+	{"check", "", "what this kernel and these privileges allow", cli_check, &cli_check_options},
+	{"lint", "FILE", "check a configuration, and say what it means", cli_lint, &cli_lint_options},
+	{"completion", "bash|zsh|fish", "what a shell needs to complete these words", cli_completion,
+	 &cli_completion_options},
+	{"version", "", "the version", cli_version, NULL},
+	{"help", "[COMMAND]", "this, or the help of a command", cli_help, NULL},
+	{NULL, NULL, NULL, NULL, NULL},
 };
 
-static const struct cli_command *find_command(const char *name)
+const struct cli_command *cli_find(const char *name)
 {
 	for (const struct cli_command *c = cli_commands; c->name; c++)
 		if (!strcmp(c->name, name))
@@ -54,7 +64,7 @@ int cli_help(int argc, char **argv)
 		print_commands(stdout);
 		return 0;
 	}
-	command = find_command(argv[1]);
+	command = cli_find(argv[1]);
 	if (!command)
 		return util_complain(EXIT_USAGE, "no command '%s'; `serin help` lists them", argv[1]);
 	if (command->run == cli_help) {
@@ -101,7 +111,7 @@ int cli_print_json(json_t *json)
 
 	if (!json)
 		return util_complain(EXIT_FAILURE, "out of memory");
-	r = json_dumpf(json, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
+	r = json_dumpf(json, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(15));
 	json_decref(json);
 	putchar('\n');
 	if (r < 0 || fflush(stdout) == EOF)
@@ -109,18 +119,18 @@ int cli_print_json(json_t *json)
 	return 0;
 }
 
-int cli_call(const struct serin_paths *paths, const char *method, const char *path, const json_t *body,
-	     json_t **ret_answer)
+const char *cli_text_at(const json_t *object, const char *key)
 {
-	json_t *answer = NULL;
-	const char *message = "it gave no reason";
-	int r;
+	const char *text = json_string_value(json_object_get(object, key));
 
-	r = client_call(paths, method, path, body, &answer);
+	return text ? text : "";
+}
+
+int cli_complain(const struct serin_paths *paths, int r, json_t *answer)
+{
+	const char *message = "it gave no reason";
+
 	switch (r) {
-	case 0:
-		*ret_answer = answer;
-		return 0;
 	case -ENOTCONN:
 		return util_complain(r, "no agent listens on %s; start one with `serin run`", paths->socket);
 	case -EACCES:
@@ -136,6 +146,18 @@ int cli_call(const struct serin_paths *paths, const char *method, const char *pa
 	}
 }
 
+int cli_call(const struct serin_paths *paths, const char *method, const char *path, const json_t *body,
+	     json_t **ret_answer)
+{
+	json_t *answer = NULL;
+	int r = client_call(paths, method, path, body, &answer);
+
+	if (r < 0)
+		return cli_complain(paths, r, answer);
+	*ret_answer = answer;
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const struct cli_command *command;
@@ -148,7 +170,7 @@ int main(int argc, char **argv)
 		return cli_help(1, argv);
 	if (!strcmp(argv[1], "--version"))
 		return cli_version(1, argv);
-	command = find_command(argv[1]);
+	command = cli_find(argv[1]);
 	if (!command)
 		return util_complain(EXIT_USAGE, "no command '%s'; `serin help` lists them", argv[1]);
 	return command->run(argc - 1, argv + 1);

@@ -14,7 +14,7 @@ static const struct option_row rows[] = {
 	 offsetof(struct check_options, verbose), 0, 0, 'v'},
 };
 
-static const struct option_table table = {
+const struct option_table cli_check_options = {
 	.usage = "check [OPTION ...]",
 	.about = "What this kernel and these privileges allow, line by line, and what to do about a \"no\". Changes nothing.\n"
 		 "Exit code 1 when something is missing that serin cannot do without.",
@@ -29,7 +29,7 @@ int cli_check(int argc, char **argv)
 	unsigned n, missing = 0;
 	int first, r;
 
-	r = options_parse(&table, argc, argv, &options, &first);
+	r = options_parse(&cli_check_options, argc, argv, &options, &first);
 	if (r != 0)
 		return r > 0 ? 0 : EXIT_USAGE;
 	if (first < argc)

@@ -20,7 +20,7 @@ static const struct option_row rows[] = {
 	CLI_INSTANCE_ROW(struct dump_options, instance),
 };
 
-static const struct option_table table = {
+const struct option_table cli_dump_options = {
 	.usage = "dump [OPTION ...]",
 	.about = "Everything, as JSON (docs/json.md). Without an agent, what a dead one left pinned is read: its totals go\n"
 		 "on, what only an agent computes is null.",
@@ -54,6 +54,8 @@ static json_t *dump_maps(const struct serin_maps *maps)
 		return NULL;
 	}
 	for (unsigned i = 0; i < (unsigned)n; i++) {
+		if (!targets[i].model[0])
+			continue;
 		if (json_array_append_new(models, pinned_model(maps, &targets[i], &snapshot, i)) < 0) {
 			json_decref(models);
 			return NULL;
@@ -92,7 +94,7 @@ int cli_dump(int argc, char **argv)
 	json_t *json = NULL;
 	int first, r;
 
-	r = options_parse(&table, argc, argv, &options, &first);
+	r = options_parse(&cli_dump_options, argc, argv, &options, &first);
 	if (r != 0)
 		return r > 0 ? 0 : EXIT_USAGE;
 	if (first < argc)

@@ -47,6 +47,8 @@ static const struct option_row rows[] = {
 	 0},
 	{"latency-factor", "X", "the canary's latency over stable's (default: 1)", NULL, option_number,
 	 AT(sim.latency_factor), 0.01, 1000, 0},
+	{"latency-margin", "X", "how many times as long the canary may take (default: 1.1)", NULL, option_number,
+	 AT(sim.latency_margin), 1, 100, 0},
 	{"weight", "PCT", "the canary's share of new connections (default: 5)", NULL, option_number, AT(weight), 0.01,
 	 99.99, 0},
 	{"alpha", "X", "false rollbacks allowed, as a share of releases (default: 0.01)", NULL, option_number, AT(alpha),
@@ -61,7 +63,7 @@ static const struct option_row rows[] = {
 	CLI_OUTPUT_ROW(struct plan_options, json),
 };
 
-static const struct option_table table = {
+const struct option_table cli_plan_options = {
 	.usage = "plan [OPTION ...]",
 	.about = "What if: simulates releases and tells how many the evidence rolls back, how soon, and after how many\n"
 		 "requests to the canary. With equal versions (the default) these are false rollbacks. Needs no agent.",
@@ -350,7 +352,7 @@ int cli_plan(int argc, char **argv)
 	struct plan plan = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 	int first, r;
 
-	r = options_parse(&table, argc, argv, &options, &first);
+	r = options_parse(&cli_plan_options, argc, argv, &options, &first);
 	if (r != 0)
 		return r > 0 ? 0 : EXIT_USAGE;
 	if (first < argc)

@@ -1,187 +1,322 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#define _GNU_SOURCE 1 /* asprintf */
+
 #include "cli.h"
 
-#include "options.h"
+#include "client.h"
+#include "status_view.h"
+#include "terminal.h"
 #include "util.h"
 
 #include <errno.h>
+#include <langinfo.h>
+#include <locale.h>
 #include <string.h>
+
+#define WATCH_MS 1000
 
 struct status_options {
 	const char *instance;
-	bool json;
+	bool json, watch;
 };
 
 static const struct option_row rows[] = {
+	{"watch", NULL, "follow: on a terminal in place until q or ^C, else a block whenever something changes", NULL,
+	 option_flag, offsetof(struct status_options, watch), 0, 0, 'w'},
 	CLI_OUTPUT_ROW(struct status_options, json),
 	CLI_INSTANCE_ROW(struct status_options, instance),
 };
 
-static const struct option_table table = {
+const struct option_table cli_status_options = {
 	.usage = "status [NAME] [OPTION ...]",
-	.about = "One release at a glance. Exit code 0 when it is Idle, Promoted or Progressing, 1 otherwise.",
+	.about = "Releases at a glance, or one of them. Exit code 0 when all that is shown is Idle, Promoted or Progressing,\n"
+		 "1 otherwise. A gate has a check mark while its figure keeps the bound. The bars of the evidence show how far\n"
+		 "log e has come towards the threshold, at which the canary is rolled back.",
 	.rows = rows,
 	.n_rows = ARRAY_SIZE(rows),
 };
 
-/* A number of a JSON object by path "a.b", as text; "-" when it is null or not there. */
-static const char *number_at(const json_t *object, const char *path, const char *format, double scale, char ret_text[32])
-{
-	char key[32];
-	size_t length = strcspn(path, ".");
-	const json_t *value;
-
-	snprintf(key, sizeof(key), "%.*s", (int)length, path);
-	value = json_object_get(object, key);
-	if (path[length])
-		return number_at(value, path + length + 1, format, scale, ret_text);
-	if (json_is_number(value))
-		snprintf(ret_text, 32, format, json_number_value(value) * scale);
-	else
-		snprintf(ret_text, 32, "-");
-	return ret_text;
-}
-
-static const char *text_at(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "-";
-}
-
-/* The table of versions: a column each. The rows are what is shown of them. */
-static const struct {
-	const char *label, *path, *format;
-	double scale;
-} lines[] = {
-	{"P  success ratio", "window.P", "%.4f", 1},
-	{"R  resource ratio", "window.R", "%.2f", 1},
-	{"D  anomalies/s", "window.D", "%.2f", 1},
-	{"requests in window", "window.N", "%.0f", 1},
-	{"requests", "requests.total", "%.0f", 1},
-	{"  success", "requests.success", "%.0f", 1},
-	{"  client_error", "requests.client_error", "%.0f", 1},
-	{"  throttled", "requests.throttled", "%.0f", 1},
-	{"  server_error", "requests.server_error", "%.0f", 1},
-	{"  server_abort", "requests.server_abort", "%.0f", 1},
-	{"  timeout", "requests.timeout", "%.0f", 1},
-	{"  client_abort", "requests.client_abort", "%.0f", 1},
-	{"  unknown", "requests.unknown", "%.0f", 1},
-	{"  in_flight", "requests.in_flight", "%.0f", 1},
-	{"pickup p50", "latency_seconds.pickup.p50", "%.3f ms", 1e3},
-	{"pickup p99", "latency_seconds.pickup.p99", "%.3f ms", 1e3},
-	{"duration p50", "latency_seconds.duration.p50", "%.3f ms", 1e3},
-	{"duration p99", "latency_seconds.duration.p99", "%.3f ms", 1e3},
-	{"first chunk p50", "latency_seconds.stream_first_chunk.p50", "%.3f ms", 1e3},
-	{"chunk gap p50", "latency_seconds.gap.p50", "%.3f ms", 1e3},
-	{"turn p50, not HTTP/1", "latency_seconds.turn.p50", "%.3f ms", 1e3},
-	{"run queue p99", "run_queue_seconds.p99", "%.3f ms", 1e3},
-	{"CPU, cores", "window.resources.cpu.current", "%.3f", 1},
-	{"CPU per request", "window.cpu_seconds_per_request", "%.3f ms", 1e3},
-	{"memory", "window.resources.memory.current", "%.1f MiB", 1.0 / (1 << 20)},
-	{"connections open", "connections.open", "%.0f", 1},
+/* What is to be shown, and where. */
+struct status {
+	const char *name; /* NULL: all */
+	struct serin_paths paths;
+	bool json, on_terminal;
+	struct status_look look;
 };
 
-static void print_models(const json_t *models)
+static bool is_shown(const struct status *status, const json_t *release)
 {
-	char text[32];
-	const json_t *model;
+	return !status->name || !strcmp(cli_text_at(release, "name"), status->name);
+}
+
+/* Of what is shown, as one value: a release by itself, several as an array, without one the whole dump. A new reference. */
+static json_t *shown_json(const struct status *status, json_t *dump)
+{
+	json_t *release, *found = json_array(), *only;
 	size_t i;
 
-	printf("  %-20s", "");
-	json_array_foreach(models, i, model)
-		printf(" %14.14s", text_at(model, "version"));
-	putchar('\n');
-	for (size_t line = 0; line < ARRAY_SIZE(lines); line++) {
-		printf("  %-20s", lines[line].label);
-		json_array_foreach(models, i, model)
-			printf(" %14s", number_at(model, lines[line].path, lines[line].format, lines[line].scale, text));
-		putchar('\n');
-	}
+	json_array_foreach(json_object_get(dump, "releases"), i, release)
+		if (is_shown(status, release))
+			json_array_append(found, release);
+	if (json_array_size(found) > 1)
+		return found;
+	only = json_incref(json_array_size(found) ? json_array_get(found, 0) : dump);
+	json_decref(found);
+	return only;
 }
 
-static void print_release(const json_t *release)
-{
-	const char *note = json_string_value(json_object_get(release, "note")), *reason = text_at(release, "reason");
-	char set[32], connections[32], requests[32];
-
-	printf("%s  %s%s%s\n", text_at(release, "name"), text_at(release, "phase"), *reason ? ": " : "", reason);
-	printf("  weight: set %s, actual %s of connections, %s of requests (in the window)\n",
-	       number_at(release, "set_weight", "%g%%", 1, set),
-	       number_at(release, "actual_weight.connections", "%.1f%%", 1, connections),
-	       number_at(release, "actual_weight.requests", "%.1f%%", 1, requests));
-	if (note)
-		printf("  note: %s\n", note);
-}
-
-/* What could not be counted is never silent. */
-static void print_losses(const json_t *losses)
-{
-	const char *kind;
-	const json_t *count;
-
-	json_object_foreach((json_t *)losses, kind, count)
-		if (json_integer_value(count))
-			printf("  losses: %s %lld\n", kind, (long long)json_integer_value(count));
-}
-
-static const json_t *find_release(const json_t *dump, const char *name)
+static bool has_any(const struct status *status, const json_t *dump)
 {
 	const json_t *release;
 	size_t i;
 
 	json_array_foreach(json_object_get(dump, "releases"), i, release)
-		if (!name || !strcmp(text_at(release, "name"), name))
-			return release;
-	return NULL;
+		if (is_shown(status, release))
+			return true;
+	return false;
 }
 
-static int exit_code(const json_t *release)
+static bool is_well(const char *phase)
 {
-	const char *phase = text_at(release, "phase");
-
-	return !release || !strcmp(phase, "Idle") || !strcmp(phase, "Promoted") || !strcmp(phase, "Progressing")
-		       ? 0
-		       : EXIT_FAILURE;
+	return !strcmp(phase, "Idle") || !strcmp(phase, "Promoted") || !strcmp(phase, "Progressing");
 }
 
-static int print_status(json_t *dump, const char *name, bool json)
+static int exit_code(const struct status *status, const json_t *dump)
 {
-	const json_t *release = find_release(dump, name);
-	int code;
+	const json_t *release;
+	size_t i;
 
-	if (name && !release)
-		return util_complain(EXIT_FAILURE, "no release %s; `serin status` shows what there is", name);
-	code = exit_code(release);
-	if (json) {
-		int printed = cli_print_json(json_incref(release ? (json_t *)release : dump));
+	json_array_foreach(json_object_get(dump, "releases"), i, release)
+		if (is_shown(status, release) && !is_well(cli_text_at(release, "phase")))
+			return EXIT_FAILURE;
+	return 0;
+}
 
-		return printed ? printed : code;
+/* ---- once ---- */
+
+static int print_text(char *text)
+{
+	int r;
+
+	if (!text)
+		return util_complain(EXIT_FAILURE, "out of memory");
+	r = fputs(text, stdout);
+	free(text);
+	if (r == EOF || fflush(stdout) == EOF)
+		return util_complain(EXIT_FAILURE, "cannot write to stdout: %s", strerror(errno));
+	return 0;
+}
+
+static int show_once(const struct status *status)
+{
+	json_t *dump = NULL;
+	int r, code;
+
+	if (cli_call(&status->paths, "GET", "/api/dump", NULL, &dump) < 0)
+		return EXIT_FAILURE;
+	code = exit_code(status, dump);
+	if (status->name && !has_any(status, dump))
+		r = util_complain(EXIT_FAILURE, "no release %s; `serin status` shows what there is", status->name);
+	else if (status->json)
+		r = cli_print_json(shown_json(status, dump));
+	else
+		r = print_text(status_view(dump, status->name, &status->look));
+	json_decref(dump);
+	return r ? r : code;
+}
+
+/* ---- again and again ---- */
+
+/* What the agent says now, a new reference. 0 or -errno: -ENOENT when it has no such release; ret_why says it. */
+static int fetch(const struct status *status, json_t **ret_dump, char *ret_why, size_t size)
+{
+	json_t *dump = NULL;
+	int r = client_call(&status->paths, "GET", "/api/dump", NULL, &dump);
+
+	if (r == 0 && status->name && !has_any(status, dump))
+		r = -ENOENT;
+	if (r == 0) {
+		*ret_dump = dump;
+		return 0;
 	}
-	if (release)
-		print_release(release);
-	print_models(json_object_get(dump, "models"));
-	print_losses(json_object_get(dump, "losses"));
-	return code;
+	json_decref(dump);
+	if (r == -ENOENT)
+		snprintf(ret_why, size, "the agent has no release %s", status->name);
+	else if (r == -ENOTCONN)
+		snprintf(ret_why, size, "no agent listens on %s", status->paths.socket);
+	else if (r == -EACCES)
+		snprintf(ret_why, size, "the agent's socket %s is root's", status->paths.socket);
+	else
+		snprintf(ret_why, size, "the agent on %s gives no usable answer", status->paths.socket);
+	return r;
+}
+
+static void format_clock(char *ret_text, size_t size)
+{
+	time_t now = time(NULL);
+	struct tm local;
+
+	if (!localtime_r(&now, &local) || !strftime(ret_text, size, "%H:%M:%S", &local))
+		snprintf(ret_text, size, "-");
+}
+
+/* A line about this view; above it, when there is nothing to show, one that says why. */
+static char *make_foot(const struct status *status, const json_t *dump, const char *why)
+{
+	struct page page;
+	char clock[16];
+
+	format_clock(clock, sizeof(clock));
+	page_init(&page, &status->look.page);
+	if (!dump) {
+		page_printf(&page, PAGE_RED, "%s; waiting for it", why);
+		page_end(&page);
+	}
+	page_printf(&page, PAGE_DIM, "%s, q ends this", clock);
+	page_end(&page);
+	return page_take(&page, 0);
+}
+
+static int draw(struct status *status, const json_t *dump, const char *why)
+{
+	_cleanup_free_ char *view = NULL, *foot = NULL, *frame = NULL;
+	unsigned columns, rows;
+	int r;
+
+	terminal_size(&columns, &rows);
+	/* A last column that is written to makes terminals differ in what clearing the rest of the line clears. */
+	status->look.page.width = columns > 1 ? columns - 1 : 1;
+	status->look.rows = rows > 2 ? rows - 1 : 1;
+	view = dump ? status_view(dump, status->name, &status->look) : strdup("");
+	foot = make_foot(status, dump, why);
+	if (!view || !foot || asprintf(&frame, "%s%s", view, foot) < 0)
+		return util_complain(-ENOMEM, "out of memory");
+	r = terminal_draw(frame);
+	return r < 0 ? util_complain(r, "cannot draw on the terminal: %s", strerror(-r)) : 0;
+}
+
+static int append_json(const struct status *status, json_t *dump)
+{
+	json_t *json = shown_json(status, dump);
+	int r = json_dumpf(json, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15));
+
+	json_decref(json);
+	return r < 0 ? -EIO : 0;
+}
+
+static int append_text(const struct status *status, const json_t *dump, const char *clock)
+{
+	_cleanup_free_ char *text = status_view(dump, status->name, &status->look);
+
+	return text && printf("%s\n%s", clock, text) >= 0 ? 0 : -EIO;
+}
+
+/* Not drawn but added: a block with the time above it, or a line of JSON. */
+static int append(const struct status *status, json_t *dump, const char *why)
+{
+	char clock[16];
+	int r = 0;
+
+	format_clock(clock, sizeof(clock));
+	if (dump)
+		r = status->json ? append_json(status, dump) : append_text(status, dump, clock);
+	else if (status->json)
+		util_complain(0, "%s; waiting for it", why);
+	else
+		printf("%s %s; waiting for it", clock, why);
+	if (dump || !status->json)
+		putchar('\n');
+	if (r < 0 || fflush(stdout) == EOF)
+		return util_complain(-EIO, "cannot write to stdout");
+	return 0;
+}
+
+/* Of one look to the next: NULL is that nobody was there. */
+static bool differ(const json_t *a, const json_t *b)
+{
+	return a && b ? !json_equal(a, b) : a != b;
+}
+
+/* One look. *gist is that of the look before, and becomes that of this one. */
+static int look_again(struct status *status, bool first, json_t **gist, int *ret_code)
+{
+	char why[256] = "";
+	json_t *dump = NULL, *now = NULL;
+	int r = fetch(status, &dump, why, sizeof(why));
+
+	/* An agent may come, and with it a release; rights will not. */
+	if (r == -EACCES || (first && r == -ENOENT))
+		return util_complain(r, "%s; %s", why,
+				     r == -EACCES ? "run this as root" : "`serin status` shows what there is");
+	now = dump ? status_view_gist(dump, status->name) : NULL;
+	*ret_code = dump ? exit_code(status, dump) : EXIT_FAILURE;
+	terminal_exit_code(*ret_code);
+	r = 0;
+	if (status->on_terminal)
+		r = draw(status, dump, why);
+	else if (first || differ(now, *gist))
+		r = append(status, dump, why);
+	json_decref(*gist);
+	*gist = now;
+	json_decref(dump);
+	return r;
+}
+
+/* Until the user ends it. */
+static int watch(struct status *status)
+{
+	json_t *gist = NULL;
+	int r, code = EXIT_FAILURE;
+
+	terminal_open(status->on_terminal);
+	for (bool first = true; (r = look_again(status, first, &gist, &code)) == 0; first = false) {
+		char key = terminal_wait(WATCH_MS);
+
+		if (key == 'q' || key == TERMINAL_GONE)
+			break;
+	}
+	terminal_close();
+	json_decref(gist);
+	return r < 0 ? EXIT_FAILURE : code;
+}
+
+/* ---- ---- */
+
+static bool wants_colour(void)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return !(no && *no) && term && strcmp(term, "dumb") != 0;
+}
+
+static void choose_look(struct status *status)
+{
+	unsigned rows;
+
+	setlocale(LC_CTYPE, "");
+	status->look.page.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
+	if (!isatty(STDOUT_FILENO))
+		return;
+	status->look.page.colour = wants_colour();
+	terminal_size(&status->look.page.width, &rows);
+	status->on_terminal = !status->json;
 }
 
 int cli_status(int argc, char **argv)
 {
 	struct status_options options = {};
-	struct serin_paths paths;
-	json_t *dump = NULL;
+	struct status status = {};
 	int first, r;
 
-	r = options_parse(&table, argc, argv, &options, &first);
+	r = options_parse(&cli_status_options, argc, argv, &options, &first);
 	if (r != 0)
 		return r > 0 ? 0 : EXIT_USAGE;
 	if (argc - first > 1)
 		return util_complain(EXIT_USAGE, "status takes one NAME; try 'serin status --help'");
-	if (cli_paths(options.instance, &paths) < 0)
+	if (cli_paths(options.instance, &status.paths) < 0)
 		return EXIT_USAGE;
-	if (cli_call(&paths, "GET", "/api/dump", NULL, &dump) < 0)
-		return EXIT_FAILURE;
-	r = print_status(dump, first < argc ? argv[first] : NULL, options.json);
-	json_decref(dump);
-	return r;
+	status.name = first < argc ? argv[first] : NULL;
+	status.json = options.json;
+	choose_look(&status);
+	return options.watch ? watch(&status) : show_once(&status);
 }

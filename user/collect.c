@@ -129,23 +129,79 @@ int collect_hist(const struct serin_maps *maps, unsigned target, enum serin_late
 	return r;
 }
 
+#define CLIENTS_BATCH 1024 /* at a time; a bucket of the kernel's table holds fewer */
+
+struct batch {
+	struct serin_client_key key[CLIENTS_BATCH];
+	struct serin_client client[CLIENTS_BATCH];
+};
+
+static int drain_clients(int map, struct batch *batch, struct collect_drained *sums,
+			 void (*each)(const struct serin_client_key *, const struct serin_client *, void *), void *context)
+{
+	uint32_t at = 0;
+	bool begun = false;
+	int r = 0;
+
+	while (r == 0) { /* the kernel says ENOENT with the last of them */
+		uint32_t n = CLIENTS_BATCH;
+
+		r = bpf_map_lookup_and_delete_batch(map, begun ? &at : NULL, &at, batch->key, batch->client, &n, NULL);
+		if (r < 0 && r != -ENOENT)
+			return r;
+		for (uint32_t i = 0; i < n; i++)
+			each(&batch->key[i], &batch->client[i], context);
+		sums->drained += n;
+		begun = true;
+	}
+	return 0;
+}
+
+int collect_clients(const struct serin_maps *maps, struct collect_drained *sums,
+		    void (*each)(const struct serin_client_key *, const struct serin_client *, void *), void *context,
+		    uint64_t *ret_lost)
+{
+	/* Before the drain: what is added during it may be drained too, but is never taken for lost. */
+	uint64_t added = __atomic_load_n(maps->clients_added, __ATOMIC_ACQUIRE), gone;
+	_cleanup_free_ struct batch *batch = NULL;
+	int r;
+
+	if (sums->begun && added == sums->added) { /* the last drain has left nothing, and nothing has come */
+		*ret_lost = 0;
+		return 0;
+	}
+	batch = malloc(sizeof(*batch));
+	if (!batch)
+		return -ENOMEM;
+	r = drain_clients(maps->clients, batch, sums, each, context);
+	if (r < 0)
+		return r;
+	if (!sums->begun) /* what was there before is no concern of this agent's, nor what had gone */
+		sums->drained = __atomic_load_n(maps->clients_added, __ATOMIC_ACQUIRE);
+	gone = added > sums->drained ? added - sums->drained : 0;
+	*ret_lost = gone > sums->lost ? gone - sums->lost : 0;
+	sums->lost += *ret_lost;
+	sums->added = added;
+	sums->begun = true;
+	return 0;
+}
+
 int collect_targets(const struct serin_maps *maps, struct serin_target ret_targets[SERIN_TARGETS_MAX])
 {
 	unsigned n = 0;
 
 	for (uint32_t i = 0; i < SERIN_TARGETS_MAX; i++) {
 		struct serin_target_info info;
-		struct serin_target *t = &ret_targets[n];
+		struct serin_target *t = &ret_targets[i];
 
 		if (bpf_map_lookup_elem(maps->targets, &i, &info) < 0)
 			return -errno;
-		if (!info.model[0])
-			break;
 		*t = (struct serin_target){.role = info.role, .endpoint = {.port = info.port}};
 		memcpy(t->model, info.model, sizeof(t->model));
 		memcpy(t->version, info.version, sizeof(t->version));
 		memcpy(t->endpoint.address, info.address, sizeof(info.address));
-		n++;
+		if (info.model[0])
+			n = i + 1;
 	}
 	return (int)n;
 }

@@ -75,13 +75,21 @@ static void to_listener(const struct inet_diag_msg *diag, size_t length, struct 
 	ret->drops = drops_of(diag, length);
 }
 
+/* Where listeners of a dump go. */
+struct harvest {
+	int (*take)(struct harvest *harvest, const struct serin_listener *listener); /* 0 or -errno */
+	const struct serin_endpoint *want; /* NULL: all */
+	struct serin_listener *found;
+	unsigned n, room;
+};
+
 /* One netlink answer. Returns 1 at the end of the dump, 0 when more follows, -errno. */
-static int take_listeners(const char *buffer, size_t size, const struct serin_endpoint *want,
-			  struct serin_listener *listeners, int *n)
+static int take_listeners(const char *buffer, size_t size, struct harvest *harvest)
 {
 	const struct nlmsghdr *header = (const void *)buffer;
+	int r = 0;
 
-	for (; NLMSG_OK(header, size); header = NLMSG_NEXT(header, size)) {
+	for (; r == 0 && NLMSG_OK(header, size); header = NLMSG_NEXT(header, size)) {
 		struct serin_listener listener;
 
 		if (header->nlmsg_type == NLMSG_DONE)
@@ -89,14 +97,13 @@ static int take_listeners(const char *buffer, size_t size, const struct serin_en
 		if (header->nlmsg_type == NLMSG_ERROR)
 			return ((const struct nlmsgerr *)NLMSG_DATA(header))->error;
 		to_listener(NLMSG_DATA(header), header->nlmsg_len - NLMSG_HDRLEN, &listener);
-		if (*n < SERIN_LISTENERS_MAX && endpoint_overlaps(want, &listener.endpoint))
-			listeners[(*n)++] = listener;
+		if (!harvest->want || endpoint_overlaps(harvest->want, &listener.endpoint))
+			r = harvest->take(harvest, &listener);
 	}
-	return 0;
+	return r;
 }
 
-static int listeners_of_family(uint8_t family, const struct serin_endpoint *want, struct serin_listener *listeners,
-			       int *n)
+static int listeners_of_family(uint8_t family, struct harvest *harvest)
 {
 	_cleanup_close_ int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 	char buffer[DIAG_BUFFER] __attribute__((aligned(NLMSG_ALIGNTO)));
@@ -110,24 +117,68 @@ static int listeners_of_family(uint8_t family, const struct serin_endpoint *want
 
 		if (size < 0)
 			return -errno;
-		r = take_listeners(buffer, (size_t)size, want, listeners, n);
+		r = take_listeners(buffer, (size_t)size, harvest);
 	}
 	return r < 0 ? r : 0;
+}
+
+static int harvest_listeners(struct harvest *harvest)
+{
+	int r = listeners_of_family(AF_INET, harvest);
+
+	if (r < 0)
+		return r;
+	r = listeners_of_family(AF_INET6, harvest);
+	return r == -ENOENT ? 0 : r; /* that is a kernel without IPv6 */
+}
+
+static int take_while_room(struct harvest *harvest, const struct serin_listener *listener)
+{
+	if (harvest->n < harvest->room)
+		harvest->found[harvest->n++] = *listener;
+	return 0;
 }
 
 int discover_listeners(const struct serin_endpoint *want, struct serin_listener *ret_listeners)
 {
 	struct serin_listener listeners[SERIN_LISTENERS_MAX];
-	int n = 0, r;
+	struct harvest harvest = {
+		.take = take_while_room, .want = want, .found = listeners, .room = SERIN_LISTENERS_MAX};
+	int r = harvest_listeners(&harvest);
 
-	r = listeners_of_family(AF_INET, want, listeners, &n);
 	if (r < 0)
 		return r;
-	r = listeners_of_family(AF_INET6, want, listeners, &n);
-	if (r < 0 && r != -ENOENT) /* that is a kernel without IPv6 */
+	memcpy(ret_listeners, listeners, harvest.n * sizeof(*listeners));
+	return (int)harvest.n;
+}
+
+static int take_all(struct harvest *harvest, const struct serin_listener *listener)
+{
+	unsigned room = harvest->room ? 2 * harvest->room : 64;
+	struct serin_listener *longer;
+
+	if (harvest->n == harvest->room) {
+		longer = reallocarray(harvest->found, room, sizeof(*longer));
+		if (!longer)
+			return -ENOMEM;
+		harvest->found = longer;
+		harvest->room = room;
+	}
+	harvest->found[harvest->n++] = *listener;
+	return 0;
+}
+
+int discover_all_listeners(struct serin_listener **ret_listeners)
+{
+	struct harvest harvest = {.take = take_all};
+	int r = harvest_listeners(&harvest);
+
+	if (r < 0) {
+		free(harvest.found);
 		return r;
-	memcpy(ret_listeners, listeners, (size_t)n * sizeof(*listeners));
-	return n;
+	}
+	*ret_listeners = harvest.found;
+	return (int)harvest.n;
 }
 
 /* ---- processes ---- */

@@ -13,6 +13,9 @@
  * it lacks the module tcp_diag. */
 int discover_listeners(const struct serin_endpoint *want, struct serin_listener *ret_listeners);
 
+/* All listeners, in an array the caller frees (NULL: there is none). Returns how many, or -errno as above, -ENOMEM. */
+int discover_all_listeners(struct serin_listener **ret_listeners);
+
 /* One descriptor of one process that refers to a socket. */
 struct discover_holder {
 	uint32_t pid;

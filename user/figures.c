@@ -5,36 +5,44 @@
 
 #include <string.h>
 
-/* Which outcomes count, and which of them as success: the table of DESIGN section 2. */
-static const struct {
-	bool in_n, in_s;
-} classes[] = {
-	[SERIN_SUCCESS] = {true, true},
-	[SERIN_CLIENT_ERROR] = {true, true},
-	[SERIN_THROTTLED] = {true, false},
-	[SERIN_SERVER_ERROR] = {true, false},
-	[SERIN_SERVER_ABORT] = {true, false},
-	[SERIN_TIMEOUT] = {true, false},
-	[SERIN_CLIENT_ABORT] = {false, false},
-	[SERIN_UNKNOWN] = {false, false},
+/* Which outcomes count: the table of DESIGN section 2. */
+static const bool counts[] = {
+	[SERIN_SUCCESS] = true,
+	[SERIN_CLIENT_ERROR] = true,
+	[SERIN_THROTTLED] = true,
+	[SERIN_SERVER_ERROR] = true,
+	[SERIN_SERVER_ABORT] = true,
+	[SERIN_TIMEOUT] = true,
+	[SERIN_CLIENT_ABORT] = false,
+	[SERIN_UNKNOWN] = false,
 };
-_Static_assert(ARRAY_SIZE(classes) == SERIN_OUTCOMES, "a class for each outcome");
+_Static_assert(ARRAY_SIZE(counts) == SERIN_OUTCOMES, "a class for each outcome");
+
+const bool figures_success[SERIN_OUTCOMES] = {
+	[SERIN_SUCCESS] = true,
+	[SERIN_CLIENT_ERROR] = true,
+};
+
+bool figures_counts(enum serin_outcome outcome)
+{
+	return (unsigned)outcome < SERIN_OUTCOMES && counts[outcome];
+}
 
 uint64_t figures_n(const struct serin_tally *tally)
 {
 	uint64_t n = 0;
 
 	for (unsigned i = 0; i < SERIN_OUTCOMES; i++)
-		n += classes[i].in_n ? tally->outcome[i] : 0;
+		n += counts[i] ? tally->outcome[i] : 0;
 	return n;
 }
 
-uint64_t figures_s(const struct serin_tally *tally)
+uint64_t figures_s(const struct serin_tally *tally, const bool success[SERIN_OUTCOMES])
 {
 	uint64_t s = 0;
 
 	for (unsigned i = 0; i < SERIN_OUTCOMES; i++)
-		s += classes[i].in_s ? tally->outcome[i] : 0;
+		s += counts[i] && success[i] ? tally->outcome[i] : 0;
 	return s;
 }
 
@@ -57,7 +65,7 @@ static void consumption(const struct serin_snapshot *older, const struct serin_s
 }
 
 void figures_of(const struct serin_snapshot *older, const struct serin_snapshot *newer, unsigned target,
-		struct serin_figures *ret)
+		const bool success[SERIN_OUTCOMES], struct serin_figures *ret)
 {
 	const struct serin_tally *a = &older->tally[target], *b = &newer->tally[target];
 	struct serin_figures f = {};
@@ -68,9 +76,10 @@ void figures_of(const struct serin_snapshot *older, const struct serin_snapshot 
 	}
 	f.seconds = (double)(newer->now_ns - older->now_ns) / 1e9;
 	f.n = figures_n(b) - figures_n(a);
-	f.s = figures_s(b) - figures_s(a);
+	f.s = figures_s(b, success) - figures_s(a, success);
 	if (f.n)
 		f.p = serin_known((double)f.s / (double)f.n);
+	f.timeouts = success[SERIN_TIMEOUT] ? 0 : b->outcome[SERIN_TIMEOUT] - a->outcome[SERIN_TIMEOUT];
 	f.anomalies.failed = f.n - f.s;
 	f.anomalies.slow = b->slow - a->slow;
 	f.anomalies.exits = b->exits_signal - a->exits_signal + b->exits_error - a->exits_error;
@@ -91,6 +100,14 @@ void figures_anomaly(struct serin_figures *canary, const struct serin_figures *s
 	canary->d = serin_known(((double)canary->t1 - canary->t2.v) / t0_seconds);
 }
 
+void figures_cpu_ratio(struct serin_figures *canary, const struct serin_figures *stable)
+{
+	const struct serin_value *c = &canary->cpu_seconds_per_request, *s = &stable->cpu_seconds_per_request;
+
+	if (c->known && s->known && s->v > 0)
+		canary->cpu_ratio = serin_known(c->v / s->v);
+}
+
 static void raise(struct serin_value *max, struct serin_value v)
 {
 	if (v.known && (!max->known || v.v > max->v))
@@ -106,19 +123,29 @@ static void retire(struct serin_maxima *maxima)
 	maxima->n--;
 }
 
-void maxima_compare(struct serin_maxima *maxima, uint64_t begin_ns, struct serin_figures *figures)
+void maxima_retire(struct serin_maxima *maxima, uint64_t begin_ns)
 {
 	while (maxima->n && maxima->recent[maxima->first].end_ns <= begin_ns)
 		retire(maxima);
+}
+
+void figures_compare(struct serin_figures *figures, const struct serin_value most[SERIN_RESOURCES])
+{
 	for (unsigned i = 0; i < SERIN_RESOURCES; i++) {
 		struct serin_consumption *c = &figures->resource[i];
 
-		c->maximum = maxima->max[i];
+		c->maximum = most[i];
 		if (!c->current.known || !c->maximum.known || c->maximum.v <= 0)
 			continue;
 		c->ratio = serin_known(c->current.v / c->maximum.v);
 		raise(&figures->r, c->ratio);
 	}
+}
+
+void maxima_compare(struct serin_maxima *maxima, uint64_t begin_ns, struct serin_figures *figures)
+{
+	maxima_retire(maxima, begin_ns);
+	figures_compare(figures, maxima->max);
 }
 
 void maxima_record(struct serin_maxima *maxima, uint64_t end_ns, const struct serin_figures *figures)

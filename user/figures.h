@@ -8,9 +8,13 @@
 
 #include "serin/model.h"
 
+/* Does the outcome count (N)? And which of those that do are successes (S) unless the configuration moves them. */
+bool figures_counts(enum serin_outcome outcome);
+extern const bool figures_success[SERIN_OUTCOMES];
+
 /* Requests whose outcome counts (N), and those of them that succeeded (S), in a tally. */
 uint64_t figures_n(const struct serin_tally *tally);
-uint64_t figures_s(const struct serin_tally *tally);
+uint64_t figures_s(const struct serin_tally *tally, const bool success[SERIN_OUTCOMES]);
 
 /*
  * The figures of one target between two snapshots, newer later than older: N, S, P, T1, the current consumption and
@@ -18,7 +22,13 @@ uint64_t figures_s(const struct serin_tally *tally);
  * memory when nobody read it, everything with no time between the snapshots.
  */
 void figures_of(const struct serin_snapshot *older, const struct serin_snapshot *newer, unsigned target,
-		struct serin_figures *ret);
+		const bool success[SERIN_OUTCOMES], struct serin_figures *ret);
+
+/* CPU a request, the canary's over stable's. Absent when either is, or when stable's is 0. */
+void figures_cpu_ratio(struct serin_figures *canary, const struct serin_figures *stable);
+
+/* R = C / M for each resource, and the largest of them, with M as given: maxima_retire()'s, or limits. */
+void figures_compare(struct serin_figures *figures, const struct serin_value most[SERIN_RESOURCES]);
 
 /*
  * D of the canary against stable in the same window (a concurrent baseline):
@@ -42,10 +52,11 @@ struct serin_maxima {
 	unsigned first, n;
 };
 
-/*
- * R = C / M for each resource, and the largest of them. A window that ends at `now_ns` and began at `begin_ns` is
- * compared with maxima of windows that ended by `begin_ns`. Absent until there is one.
- */
+/* Windows that ended by `begin_ns` become part of the past: maxima->max is then what a window that begins there is
+ * compared with. */
+void maxima_retire(struct serin_maxima *maxima, uint64_t begin_ns);
+
+/* Both: R of a window that began at `begin_ns`, by history. Absent until a window has ended by then. */
 void maxima_compare(struct serin_maxima *maxima, uint64_t begin_ns, struct serin_figures *figures);
 
 /* Records a window's consumption; further versions with the same end join it. When the ring is full its oldest window joins the past early. */

@@ -3,6 +3,7 @@
 
 #include "loader.h"
 
+#include "pins.h"
 #include "serin.skel.h"
 #include "system.h"
 #include "util.h"
@@ -10,18 +11,21 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 
+
+#define PROGRAMS_MAX 32
 
 struct loader {
 	struct serin_bpf *bpf;
 	struct serin_paths paths;
 	struct serin_maps maps;
+	uint64_t programs; /* which they are: pins_digest() */
 };
 
 /* What libbpf said: its first complaint names the program and is better than an errno, its last only sums up. Called on
@@ -64,85 +68,10 @@ static int explain(int error, char why[LOADER_WHY_MAX], const char *format, ...)
 	return error;
 }
 
-/* ---- pins ---- */
-
-/* The layout of what is pinned is told by a directory's name: bpffs holds no plain files. */
-static void layout_path(const struct serin_paths *paths, char *ret_path, size_t size)
-{
-	snprintf(ret_path, size, "%s/layout_%d", paths->pins, SERIN_LAYOUT);
-}
-
-static void remove_pins(const char *path)
-{
-	DIR *dir = opendir(path);
-	struct dirent *entry;
-
-	while (dir && (entry = readdir(dir)))
-		if (entry->d_name[0] != '.' && unlinkat(dirfd(dir), entry->d_name, 0) < 0)
-			unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR);
-	if (dir)
-		closedir(dir);
-	rmdir(path);
-}
-
-static int pin_link(struct loader *loader, struct bpf_link *link, const char *name)
-{
-	char path[CONFIG_PATH_MAX + 64];
-
-	snprintf(path, sizeof(path), "%s/link_%s", loader->paths.pins, name);
-	return bpf_link__pin(link, path);
-}
-
-static int pin_links(struct loader *loader)
-{
-	const struct bpf_object_skeleton *s = loader->bpf->skeleton;
-
-	for (int i = 0; i < s->prog_cnt; i++) {
-		struct bpf_link *link = *s->progs[i].link;
-		int r = link ? pin_link(loader, link, s->progs[i].name) : 0;
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int pin_maps(struct loader *loader)
-{
-	char path[CONFIG_PATH_MAX + 64];
-	struct bpf_map *map;
-	int r;
-
-	bpf_object__for_each_map(map, loader->bpf->obj) {
-		/* Names of data sections have a dot, which bpffs does not take. */
-		if (bpf_map__is_internal(map))
-			continue;
-		snprintf(path, sizeof(path), "%s/%s", loader->paths.pins, bpf_map__name(map));
-		r = bpf_map__pin(map, path);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int pin_all(struct loader *loader, char *why)
-{
-	const char *pins = loader->paths.pins;
-	char layout[CONFIG_PATH_MAX + 64];
-	int r;
-
-	if (mkdir(pins, 0700) < 0 && errno != EEXIST)
-		return explain(-errno, why, "cannot make %s: %s; is a bpffs mounted at /sys/fs/bpf?", pins, strerror(errno));
-	layout_path(&loader->paths, layout, sizeof(layout));
-	r = mkdir(layout, 0700) < 0 ? -errno : pin_maps(loader);
-	if (r == 0)
-		r = pin_links(loader);
-	if (r < 0)
-		return explain(r, why, "cannot pin under %s: %s", pins, strerror(-r));
-	return 0;
-}
-
 /* ---- attaching ---- */
+
+/* A program is attached by `how` unless it is already, by an earlier agent's link. */
+#define ATTACH(bpf, name, how) ((bpf)->links.name ? 0 : keep_link(how, &(bpf)->links.name))
 
 static int keep_link(struct bpf_link *link, struct bpf_link **ret)
 {
@@ -166,11 +95,11 @@ static int attach_cgroup(struct loader *loader, char *why)
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return explain(-errno, why, "cannot open the cgroup2 root %s: %s", path, strerror(errno));
-	r = keep_link(bpf_program__attach_cgroup(bpf->progs.serin_sockops, fd), &bpf->links.serin_sockops);
+	r = ATTACH(bpf, serin_sockops, bpf_program__attach_cgroup(bpf->progs.serin_sockops, fd));
 	if (r == 0)
-		r = keep_link(bpf_program__attach_cgroup(bpf->progs.serin_ingress, fd), &bpf->links.serin_ingress);
+		r = ATTACH(bpf, serin_ingress, bpf_program__attach_cgroup(bpf->progs.serin_ingress, fd));
 	if (r == 0)
-		r = keep_link(bpf_program__attach_cgroup(bpf->progs.serin_egress, fd), &bpf->links.serin_egress);
+		r = ATTACH(bpf, serin_egress, bpf_program__attach_cgroup(bpf->progs.serin_egress, fd));
 	if (r < 0)
 		return explain(r, why, "cannot attach to the cgroup2 root %s: %s; another program may hold it exclusively, "
 				       "see `bpftool cgroup show %s`", path, strerror(-r), path);
@@ -184,7 +113,7 @@ static int attach_netns(struct loader *loader, char *why)
 	int r = fd < 0 ? -errno : 0;
 
 	if (r == 0)
-		r = keep_link(bpf_program__attach_netns(bpf->progs.serin_steer, fd), &bpf->links.serin_steer);
+		r = ATTACH(bpf, serin_steer, bpf_program__attach_netns(bpf->progs.serin_steer, fd));
 	if (r < 0)
 		return explain(r, why, "cannot attach to the network namespace: %s; it needs CAP_NET_ADMIN and "
 				       "CONFIG_NET and CONFIG_BPF_SYSCALL", strerror(-r));
@@ -209,7 +138,7 @@ static int attach_tracepoints(struct loader *loader, char *why)
 	for (unsigned i = 0; i < ARRAY_SIZE(all); i++) {
 		int r;
 
-		if (!bpf_program__autoload(all[i].program))
+		if (*all[i].link || !bpf_program__autoload(all[i].program))
 			continue;
 		r = keep_link(bpf_program__attach(all[i].program), all[i].link);
 
@@ -227,12 +156,14 @@ static int attach_iterators(struct loader *loader, char *why)
 	LIBBPF_OPTS(bpf_iter_attach_opts, options, .link_info = &info, .link_info_len = sizeof(info));
 	int r;
 
-	r = keep_link(bpf_program__attach_iter(bpf->progs.serin_sweep, &options), &bpf->links.serin_sweep);
+	r = ATTACH(bpf, serin_sweep, bpf_program__attach_iter(bpf->progs.serin_sweep, &options));
 	if (r == 0)
-		r = keep_link(bpf_program__attach_iter(bpf->progs.serin_members, NULL), &bpf->links.serin_members);
+		r = ATTACH(bpf, serin_connections, bpf_program__attach_iter(bpf->progs.serin_connections, &options));
 	if (r == 0)
-		r = keep_link(bpf_program__attach_iter(bpf->progs.serin_adopt_connections, NULL),
-			      &bpf->links.serin_adopt_connections);
+		r = ATTACH(bpf, serin_members, bpf_program__attach_iter(bpf->progs.serin_members, NULL));
+	if (r == 0)
+		r = ATTACH(bpf, serin_adopt_connections,
+			   bpf_program__attach_iter(bpf->progs.serin_adopt_connections, NULL));
 	return r < 0 ? explain(r, why, "cannot attach the iterators: %s", strerror(-r)) : 0;
 }
 
@@ -262,23 +193,37 @@ static void leave_out_pickup(struct serin_bpf *bpf)
 	btf__free(kernel);
 }
 
-static int load(struct loader *loader, const struct serin_config *config, char *why)
+/* The salt of clients' hashes stays as long as the maps do: what was counted of a client stays that client's. */
+static int draw_salt(struct serin_bpf *bpf)
 {
-	struct serin_bpf *bpf;
+	if (bpf->bss->serin_salt[0] || bpf->bss->serin_salt[1])
+		return 0;
+	return getrandom(bpf->bss->serin_salt, sizeof(bpf->bss->serin_salt), 0) < 0 ? -errno : 0;
+}
+
+static int open_object(struct loader *loader, char *why)
+{
+	listen_to_libbpf();
+	loader->bpf = serin_bpf__open();
+	if (!loader->bpf)
+		return explain(-errno, why, "cannot open the BPF programs: %s", libbpf_said);
+	loader->bpf->rodata->serin_realtime = system_kernel_is_realtime();
+	loader->programs = pins_digest(loader->bpf->skeleton->data, loader->bpf->skeleton->data_sz);
+	return 0;
+}
+
+static int load_object(struct loader *loader, char *why)
+{
+	struct serin_bpf *bpf = loader->bpf;
 	int r;
 
-	listen_to_libbpf();
-	bpf = serin_bpf__open();
-	if (!bpf)
-		return explain(-errno, why, "cannot open the BPF programs: %s", libbpf_said);
-	loader->bpf = bpf;
-	bpf->rodata->serin_deadline_ns = config->deadline_ns;
-	bpf->rodata->serin_realtime = system_kernel_is_realtime();
-	leave_out_pickup(bpf);
 	r = serin_bpf__load(bpf);
 	if (r < 0)
 		return explain(r, why, "the kernel refused the BPF programs: %s; `serin check` says what is missing",
 			       *libbpf_said ? libbpf_said : strerror(-r));
+	r = draw_salt(bpf);
+	if (r < 0)
+		return explain(r, why, "the kernel has no random numbers: %s", strerror(-r));
 	loader->maps = (struct serin_maps){
 		.targets = bpf_map__fd(bpf->maps.serin_targets),
 		.tallies = bpf_map__fd(bpf->maps.serin_tallies),
@@ -287,9 +232,184 @@ static int load(struct loader *loader, const struct serin_config *config, char *
 		.agent_losses = bpf_map__fd(bpf->maps.serin_agent_losses),
 		.steered = bpf_map__fd(bpf->maps.serin_steered),
 		.running = bpf_map__fd(bpf->maps.serin_running),
-		.pickup_measured = bpf_program__autoload(bpf->progs.serin_pickup),
+		.clients = bpf_map__fd(bpf->maps.serin_clients),
+		.clients_added = (const uint64_t *)&bpf->bss->serin_clients_added,
 	};
 	return 0;
+}
+
+/* ---- taking over ---- */
+
+/* Links of these kinds change their program in one step; the others are made anew, beside the old one. */
+static bool can_update(const struct bpf_program *program)
+{
+	enum bpf_attach_type type = bpf_program__expected_attach_type(program);
+
+	return type == BPF_CGROUP_INET_INGRESS || type == BPF_CGROUP_INET_EGRESS || type == BPF_CGROUP_SOCK_OPS ||
+	       type == BPF_SK_LOOKUP;
+}
+
+/* A link that an earlier agent left goes on, with our program where that is another. What is not taken over here is
+ * attached by attach_all(), and then takes the old link's place. */
+static int take_link(struct loader *loader, const struct bpf_prog_skeleton *program, uint64_t cgroup)
+{
+	struct bpf_link *link = pins_open_link(&loader->paths, program->name, cgroup);
+	bool same = link && pins_is_same_program(link, *program->prog);
+	int r = 0;
+
+	if (link && !same && can_update(*program->prog))
+		r = bpf_link__update_program(link, *program->prog);
+	else if (link && !same) {
+		bpf_link__destroy(link);
+		return 0;
+	}
+	if (r < 0) {
+		bpf_link__destroy(link);
+		return r;
+	}
+	*program->link = link;
+	if (same)
+		bpf_program__unload(*program->prog); /* the kernel runs the old one */
+	return 0;
+}
+
+static int take_links(struct loader *loader, uint64_t cgroup, char *why)
+{
+	const struct bpf_object_skeleton *s = loader->bpf->skeleton;
+	int r = pins_forget_programs(&loader->paths);
+
+	if (r < 0)
+		return explain(r, why, "cannot write to %s: %s", loader->paths.pins, strerror(-r));
+	for (int i = 0; i < s->prog_cnt; i++) {
+		if (!bpf_program__autoload(*s->progs[i].prog))
+			continue;
+		r = take_link(loader, &s->progs[i], cgroup);
+		if (r < 0)
+			return explain(r, why, "the kernel does not replace %s: %s", s->progs[i].name, strerror(-r));
+	}
+	return 0;
+}
+
+/* Those that were taken over are pinned. */
+static int pin_new_links(struct loader *loader, const bool *taken)
+{
+	const struct bpf_object_skeleton *s = loader->bpf->skeleton;
+	int r = 0;
+
+	for (int i = 0; r == 0 && i < s->prog_cnt; i++)
+		if (*s->progs[i].link && !taken[i])
+			r = pins_save_link(&loader->paths, *s->progs[i].link, s->progs[i].name);
+	return r;
+}
+
+/* All links are pinned: the next agent with these programs need not load them. */
+static int seal(struct loader *loader, int r, char *why)
+{
+	if (r == 0)
+		r = pins_set_programs(&loader->paths, loader->programs);
+	return r < 0 ? explain(r, why, "cannot pin under %s: %s; is a bpffs mounted at /sys/fs/bpf?", loader->paths.pins,
+			       strerror(-r))
+		     : 0;
+}
+
+/* Listeners of another network namespace: connections that were steered to them from here would hang. Those of this one are
+ * offered again before the agent is ready. */
+static void forget_listeners(struct loader *loader)
+{
+	const struct bpf_map *map = loader->bpf->maps.serin_listeners;
+
+	for (uint32_t slot = 0; slot < bpf_map__max_entries(map); slot++)
+		bpf_map_delete_elem(bpf_map__fd(map), &slot);
+}
+
+/* Programs of another object, or links that are not where they should be: all are loaded, and the links updated. */
+static int take_over_anew(struct loader *loader, uint64_t cgroup, char *why)
+{
+	const struct bpf_object_skeleton *s = loader->bpf->skeleton;
+	bool taken[PROGRAMS_MAX] = {};
+	int r;
+
+	leave_out_pickup(loader->bpf);
+	r = load_object(loader, why);
+	if (r == 0)
+		r = take_links(loader, cgroup, why);
+	if (r < 0)
+		return r;
+	for (int i = 0; i < s->prog_cnt; i++)
+		taken[i] = *s->progs[i].link;
+	if (!loader->bpf->links.serin_steer)
+		forget_listeners(loader);
+	r = attach_all(loader, why);
+	return r < 0 ? r : seal(loader, pin_new_links(loader, taken), why);
+}
+
+static void drop_links(struct loader *loader)
+{
+	const struct bpf_object_skeleton *s = loader->bpf->skeleton;
+
+	for (int i = 0; i < s->prog_cnt; i++) {
+		bpf_link__destroy(*s->progs[i].link); /* our descriptor only: they are pinned */
+		*s->progs[i].link = NULL;
+	}
+}
+
+/* Pickup may be left out, where the kernel cannot have it. */
+static bool open_links(struct loader *loader, uint64_t cgroup)
+{
+	const struct bpf_object_skeleton *s = loader->bpf->skeleton;
+
+	for (int i = 0; i < s->prog_cnt; i++) {
+		*s->progs[i].link = pins_open_link(&loader->paths, s->progs[i].name, cgroup);
+		if (*s->progs[i].link)
+			continue;
+		if (*s->progs[i].prog == loader->bpf->progs.serin_pickup)
+			leave_out_pickup(loader->bpf);
+		if (bpf_program__autoload(*s->progs[i].prog)) {
+			drop_links(loader);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* The kernel runs these very programs already: verifying them once more would take seconds, in which nobody counts what
+ * clients did, or renews the lease. */
+static int go_on(struct loader *loader, char *why)
+{
+	const struct bpf_object_skeleton *s = loader->bpf->skeleton;
+
+	for (int i = 0; i < s->prog_cnt; i++)
+		bpf_program__set_autoload(*s->progs[i].prog, false);
+	return load_object(loader, why);
+}
+
+static int take_over(struct loader *loader, char *why)
+{
+	uint64_t cgroup = 0;
+	int r = system_cgroup2_id(&cgroup);
+
+	if (r < 0)
+		return explain(r, why, "the cgroup2 root cannot be read: %s", strerror(-r));
+	if (pins_has_programs(&loader->paths, loader->programs) && open_links(loader, cgroup))
+		return go_on(loader, why);
+	return take_over_anew(loader, cgroup, why);
+}
+
+/* Nothing was left, or nothing of use: new connections reach stable until all is there. */
+static int begin(struct loader *loader, char *why)
+{
+	const bool taken[PROGRAMS_MAX] = {};
+	int r;
+
+	pins_remove(&loader->paths);
+	leave_out_pickup(loader->bpf);
+	r = load_object(loader, why);
+	if (r == 0)
+		r = attach_all(loader, why);
+	if (r < 0)
+		return r;
+	r = pins_save_maps(&loader->paths, loader->bpf->obj);
+	return seal(loader, r < 0 ? r : pin_new_links(loader, taken), why);
 }
 
 static int check_needs(char *why)
@@ -312,10 +432,19 @@ static int check_needs(char *why)
 	return 0;
 }
 
-int loader_start(const struct serin_config *config, const struct serin_paths *paths, struct loader **ret,
+static void free_loader(struct loader *loader)
+{
+	if (loader)
+		serin_bpf__destroy(loader->bpf);
+	free(loader);
+}
+
+int loader_start(const struct serin_paths *paths, struct loader **ret, bool *ret_taken_over, char ret_note[LOADER_WHY_MAX],
 		 char ret_why[LOADER_WHY_MAX])
 {
+	char why_not[PINS_WHY_MAX] = "";
 	struct loader *loader;
+	bool reused;
 	int r;
 
 	r = check_needs(ret_why);
@@ -325,27 +454,33 @@ int loader_start(const struct serin_config *config, const struct serin_paths *pa
 	if (!loader)
 		return explain(-ENOMEM, ret_why, "out of memory");
 	loader->paths = *paths;
-	remove_pins(paths->pins);
-	r = load(loader, config, ret_why);
-	if (r == 0)
-		r = attach_all(loader, ret_why);
-	if (r == 0)
-		r = pin_all(loader, ret_why);
+	r = open_object(loader, ret_why);
 	if (r < 0) {
-		loader_stop(loader);
+		free_loader(loader);
 		return r;
 	}
+	reused = pins_reuse_maps(paths, loader->bpf->obj, why_not) == 0;
+	r = reused ? take_over(loader, ret_why) : begin(loader, ret_why);
+	if (r < 0) {
+		if (!reused) /* what another agent left stays as it was, for the next try */
+			pins_remove(paths);
+		free_loader(loader);
+		return r;
+	}
+	loader->maps.pickup_measured = loader->bpf->links.serin_pickup;
+	snprintf(ret_note, LOADER_WHY_MAX, "%s", why_not);
+	*ret_taken_over = reused;
 	*ret = loader;
 	return 0;
 }
 
-void loader_stop(struct loader *loader)
+void loader_stop(struct loader *loader, bool keep)
 {
 	if (!loader)
 		return;
-	remove_pins(loader->paths.pins);
-	serin_bpf__destroy(loader->bpf);
-	free(loader);
+	if (!keep)
+		pins_remove(&loader->paths);
+	free_loader(loader);
 }
 
 struct serin_bpf *loader_bpf(struct loader *loader)
@@ -358,44 +493,119 @@ const struct serin_maps *loader_maps(const struct loader *loader)
 	return &loader->maps;
 }
 
+void loader_set_success(struct loader *loader, const bool success[SERIN_OUTCOMES])
+{
+	uint32_t fails = loader->bpf->data->serin_counts;
+
+	for (unsigned i = 0; i < SERIN_OUTCOMES; i++)
+		if (success[i])
+			fails &= ~(1U << i);
+	__atomic_store_n(&loader->bpf->data->serin_fails, fails, __ATOMIC_RELAXED);
+}
+
+int loader_state_read(struct loader *loader, uint32_t release, void *ret_state, size_t size)
+{
+	_cleanup_free_ char *state = malloc(SERIN_STATE_MAX);
+	int fd = bpf_map__fd(loader->bpf->maps.serin_state);
+
+	if (size > SERIN_STATE_MAX)
+		return -E2BIG;
+	if (!state)
+		return -ENOMEM;
+	if (bpf_map_lookup_elem(fd, &release, state) < 0)
+		return -errno;
+	memcpy(ret_state, state, size);
+	return 0;
+}
+
+int loader_state_write(struct loader *loader, uint32_t release, const void *state, size_t size)
+{
+	_cleanup_free_ char *whole = calloc(1, SERIN_STATE_MAX);
+	int fd = bpf_map__fd(loader->bpf->maps.serin_state);
+
+	if (size > SERIN_STATE_MAX)
+		return -E2BIG;
+	if (!whole)
+		return -ENOMEM;
+	memcpy(whole, state, size);
+	return bpf_map_update_elem(fd, &release, whole, BPF_ANY) < 0 ? -errno : 0;
+}
+
 /* ---- iterators ---- */
 
-static int run_iterator(struct bpf_link *link, void (*each)(const struct serin_member *, void *), void *context)
+#define ITERATOR_BUFFER 24576 /* whole records of every size */
+
+/* Hands on what an iterator writes, a record of `size` bytes at a time. */
+static int run_iterator(struct bpf_link *link, size_t size, void (*each)(const void *record, void *context), void *context)
 {
 	_cleanup_close_ int fd = bpf_iter_create(bpf_link__fd(link));
-	struct serin_member members[512];
-	ssize_t size;
+	char records[ITERATOR_BUFFER] __attribute__((aligned(8)));
+	ssize_t length;
 
 	if (fd < 0)
 		return -errno;
-	while ((size = read(fd, members, sizeof(members))) > 0)
-		for (size_t i = 0; each && i < (size_t)size / sizeof(*members); i++)
-			each(&members[i], context);
-	return size < 0 ? -errno : 0;
+	while ((length = read(fd, records, sizeof(records))) > 0)
+		for (size_t at = 0; each && at + size <= (size_t)length; at += size)
+			each(records + at, context);
+	return length < 0 ? -errno : 0;
 }
 
 int loader_sweep(struct loader *loader)
 {
-	return run_iterator(loader->bpf->links.serin_sweep, NULL, NULL);
+	return run_iterator(loader->bpf->links.serin_sweep, 1, NULL, NULL);
 }
 
 int loader_adopt_connections(struct loader *loader)
 {
-	return run_iterator(loader->bpf->links.serin_adopt_connections, NULL, NULL);
+	return run_iterator(loader->bpf->links.serin_adopt_connections, 1, NULL, NULL);
+}
+
+struct member_receiver {
+	void (*each)(const struct serin_member *member, void *context);
+	void *context;
+};
+
+static void hand_member(const void *record, void *context)
+{
+	const struct member_receiver *receiver = context;
+
+	receiver->each(record, receiver->context);
 }
 
 int loader_members(struct loader *loader, void (*each)(const struct serin_member *member, void *context), void *context)
 {
-	return run_iterator(loader->bpf->links.serin_members, each, context);
+	struct member_receiver receiver = {each, context};
+
+	return run_iterator(loader->bpf->links.serin_members, sizeof(struct serin_member), hand_member, &receiver);
 }
 
-void loader_lost(struct loader *loader, enum serin_loss kind)
+struct connection_receiver {
+	void (*each)(const struct serin_connection *connection, void *context);
+	void *context;
+};
+
+static void hand_connection(const void *record, void *context)
+{
+	const struct connection_receiver *receiver = context;
+
+	receiver->each(record, receiver->context);
+}
+
+int loader_connections(struct loader *loader, void (*each)(const struct serin_connection *connection, void *context),
+		       void *context)
+{
+	struct connection_receiver receiver = {each, context};
+
+	return run_iterator(loader->bpf->links.serin_connections, sizeof(struct serin_connection), hand_connection, &receiver);
+}
+
+void loader_lost(struct loader *loader, enum serin_loss kind, uint64_t n)
 {
 	uint32_t key = (uint32_t)kind;
 	uint64_t count;
 
-	if (bpf_map_lookup_elem(loader->maps.agent_losses, &key, &count) == 0) {
-		count++;
+	if (n && bpf_map_lookup_elem(loader->maps.agent_losses, &key, &count) == 0) {
+		count += n;
 		bpf_map_update_elem(loader->maps.agent_losses, &key, &count, BPF_EXIST);
 	}
 }
@@ -421,7 +631,7 @@ static int open_pinned(const struct serin_paths *paths, const char *name, size_t
 
 int loader_open_pinned(const struct serin_paths *paths, struct serin_maps *ret)
 {
-	struct serin_maps maps = {-1, -1, -1, -1, -1, -1, -1, false};
+	struct serin_maps maps = {-1, -1, -1, -1, -1, -1, -1, -1, NULL, false};
 	struct {
 		const char *name;
 		size_t size;
@@ -436,16 +646,13 @@ int loader_open_pinned(const struct serin_paths *paths, struct serin_maps *ret)
 		{"serin_running", sizeof(struct serin_running), &maps.running},
 	};
 
-	char layout[CONFIG_PATH_MAX + 64], pickup[CONFIG_PATH_MAX + 64];
+	char pickup[CONFIG_PATH_MAX + 64];
+	int r = pins_layout(paths);
 
-	if (access(paths->pins, F_OK) < 0)
-		return -errno;
-	layout_path(paths, layout, sizeof(layout));
-	if (access(layout, F_OK) < 0)
-		return errno == ENOENT ? -ESTALE : -errno;
+	if (r < 0)
+		return r;
 	for (unsigned i = 0; i < ARRAY_SIZE(all); i++) {
-		int r = open_pinned(paths, all[i].name, all[i].size, all[i].fd);
-
+		r = open_pinned(paths, all[i].name, all[i].size, all[i].fd);
 		if (r < 0) {
 			loader_close_pinned(&maps);
 			return r;

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#define REAL_DIGITS 13 /* a moment in Unix seconds to the millisecond; and 0.1 is still 0.1 */
+
 static enum log_form current_form;
 
 void log_form(enum log_form form)
@@ -39,7 +41,7 @@ static void write_json(const char *time, const char *event, const char *message,
 		json_object_update(line, fields);
 	if (*message)
 		json_object_set_new(line, "message", json_string(message));
-	json_dumpf(line, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
+	json_dumpf(line, stdout, JSON_COMPACT | JSON_REAL_PRECISION(REAL_DIGITS));
 	fputc('\n', stdout);
 	json_decref(line);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
  * The agent's log on stdout: a line an event, for people or as JSON. Fields are named as in `serin dump`. The words of
- * events are part of the contract: ready, waiting, listening, weight, rollback, warning, tick, stopped.
+ * events are part of the contract: ready, waiting, listening, weight (by a person), started, step, paused, resumed,
+ * promoted, rollback, restored, replanned, warning, tick, stopped.
  */
 #ifndef SERIN_LOG_H
 #define SERIN_LOG_H

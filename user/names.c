@@ -24,4 +24,8 @@ NAMES(serin_resource_name, enum serin_resource, SERIN_RESOURCES, "cpu", "memory"
 NAMES(serin_steered_name, enum serin_steered, SERIN_STEERED_KINDS, "stable", "canary", "absent", "expired", "ruled_stable",
       "ruled_canary")
 NAMES(serin_phase_name, enum serin_phase, SERIN_PHASES, "Idle", "Progressing", "Paused", "Promoted", "RolledBack")
-NAMES(serin_reason_name, enum serin_reason, SERIN_REASONS, "none", "weight", "aborted", "gate_p", "gate_r", "gate_d")
+NAMES(serin_reason_name, enum serin_reason, SERIN_REASONS, "none", "weight", "aborted", "gate_p", "gate_r", "gate_d",
+      "gate_cpu", "gate_external", "evidence_error", "evidence_latency", "exits", "absent", "inconclusive", "started",
+      "no_worse", "promoted", "paused", "resumed", "retried", "restored", "replanned")
+NAMES(serin_waiting_name, enum serin_waiting, SERIN_WAITINGS, "none", "start", "hold", "traffic", "requests", "evidence",
+      "external", "paused", "manual", "canary", "stable")

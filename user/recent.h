@@ -15,6 +15,9 @@ struct recent {
 /* The place of the next look, which the caller fills at once. */
 struct serin_hist *recent_push(struct recent *recent);
 
+/* The newest look, which there must be. */
+const struct serin_hist *recent_newest(const struct recent *recent);
+
 /* What came between the oldest look and the newest; empty with fewer than two. */
 void recent_hist(const struct recent *recent, struct serin_hist *ret);
 

@@ -9,6 +9,9 @@
 
 #include <math.h>
 #include <string.h>
+#include <time.h>
+
+#define E_MAX 1e300 /* of evidence, which is a number in JSON always */
 
 static json_t *number(uint64_t value)
 {
@@ -196,19 +199,141 @@ static json_t *actual_weight(const struct serin_figures *canary, const struct se
 			 "requests", report_value(report_share(canary->service_requests, stable->service_requests)));
 }
 
+/* A number that JSON has one for, else null. */
+static json_t *real(double v)
+{
+	return report_value(serin_known(v));
+}
+
+/* 0: there is none. */
+static json_t *step_number(uint32_t step)
+{
+	return step ? number(step) : json_null();
+}
+
+static json_t *text_or_null(const char *text)
+{
+	return text && *text ? json_string(text) : json_null();
+}
+
+static json_t *plan(const struct serin_policy *policy)
+{
+	json_t *a = json_array();
+
+	for (unsigned i = 0; i < policy->n_steps; i++)
+		json_array_append_new(a, json_pack("{sf sf}", "weight", policy->steps[i].weight / 100.0, "hold_seconds",
+						   (double)policy->steps[i].hold_ns / 1e9));
+	return a;
+}
+
+static json_t *test(double log_e, double log_threshold, double excess)
+{
+	return json_pack("{so so so so so}", "e", real(fmin(exp(log_e), E_MAX)), "log_e", real(log_e), "threshold",
+			 real(fmin(exp(log_threshold), E_MAX)), "log_threshold", real(log_threshold), "excess",
+			 real(excess));
+}
+
+static json_t *evidence(const struct serin_judgement *j)
+{
+	if (!j->known)
+		return json_null();
+	return json_pack("{so so so sb so s{so so} sb}", "error",
+			 test(j->log_error, j->log_error_bound, j->excess_error), "latency",
+			 test(j->log_latency, j->log_latency_bound, j->excess_latency), "margin", real(j->margin),
+			 "no_worse", j->no_worse, "blocks", number(j->blocks), "requests", "stable",
+			 number(j->requests[0]), "canary", number(j->requests[1]), "split_as_set", !j->split_off);
+}
+
+/* The bounds on figures from outside, each beside the newest figure of its name. */
+static json_t *external_gates(const struct report_release *r)
+{
+	json_t *a = json_array();
+
+	for (unsigned i = 0; i < r->policy->n_external; i++) {
+		const struct serin_external_gate *gate = &r->policy->external[i];
+		const struct serin_external *e = rollout_external(r->seen, gate->name);
+
+		json_array_append_new(a, json_pack("{ss so so so so}", "name", gate->name, "min", report_value(gate->min),
+						   "max", report_value(gate->max), "value",
+						   e ? real(e->value) : json_null(), "age_seconds",
+						   report_value(rollout_external_age(r->seen, gate->name))));
+	}
+	return a;
+}
+
+static json_t *gates(const struct report_release *r)
+{
+	const struct serin_gates *g = &r->policy->gates;
+
+	return json_pack("{so so so so so so}", "P_min", report_value(g->p_min), "R_max", report_value(g->r_max), "D_max",
+			 report_value(g->d_max), "cpu_ratio_max", report_value(g->cpu_ratio_max), "min_requests",
+			 number(g->min_requests), "external", external_gates(r));
+}
+
+/* All figures from outside, gates on them or not. */
+static json_t *external(const struct report_release *r)
+{
+	json_t *a = json_array();
+
+	for (unsigned i = 0; i < r->seen->n_external; i++) {
+		const struct serin_external *e = &r->seen->external[i];
+
+		json_array_append_new(a, json_pack("{ss ss so so}", "version", r->canary, "name", e->name, "value",
+						   real(e->value), "age_seconds",
+						   report_value(rollout_external_age(r->seen, e->name))));
+	}
+	return a;
+}
+
+static json_t *draining(const struct report_draining *d)
+{
+	return json_pack("{so so so so so so}", "connections", number(d->connections), "in_flight", number(d->in_flight),
+			 "ended", number(d->ended), "reset", number(d->reset), "aged", number(d->aged), "unreachable",
+			 number(d->unreachable));
+}
+
+/* How long it has this weight. */
+static json_t *since(const struct report_release *r)
+{
+	uint64_t from = r->rollout->since_ns, now = r->seen->now_ns;
+
+	return from ? real(now > from ? (double)(now - from) / 1e9 : 0) : json_null();
+}
+
+static void set_progress(json_t *o, const struct report_release *r)
+{
+	const struct serin_rollout *rollout = r->rollout;
+	char reason[ROLLOUT_WHY_MAX], waiting[ROLLOUT_WHY_MAX];
+
+	rollout_explain(&rollout->latest, reason, sizeof(reason));
+	rollout_explain_waiting(rollout, r->policy, r->seen, waiting, sizeof(waiting));
+	json_object_set_new(o, "step", step_number(rollout->step));
+	json_object_set_new(o, "steps", step_number(r->policy->n_steps));
+	json_object_set_new(o, "plan", plan(r->policy));
+	json_object_set_new(o, "manual", json_boolean(rollout->manual));
+	json_object_set_new(o, "since_seconds", since(r));
+	json_object_set_new(o, "reason", json_string(reason));
+	json_object_set_new(o, "reason_code", json_string(serin_reason_name(rollout->latest.reason)));
+	json_object_set_new(o, "waiting", json_string(serin_waiting_name(rollout->waiting)));
+	json_object_set_new(o, "waiting_for", text_or_null(waiting));
+}
+
 json_t *report_release(const struct report_release *r)
 {
 	const struct serin_rollout *rollout = r->rollout;
-	char reason[160];
-	json_t *o;
+	json_t *o = json_pack("{ss ss ss ss sf so so}", "name", r->name, "phase", serin_phase_name(rollout->phase),
+			      "stable", r->stable, "canary", r->canary, "set_weight", rollout->weight / 100.0,
+			      "actual_weight", actual_weight(&r->seen->canary, &r->seen->stable), "evidence",
+			      evidence(&r->seen->evidence));
 
-	rollout_explain(&rollout->latest, reason, sizeof(reason));
-	o = json_pack("{ss ss sn sn sf so sn ss ss so sb}", "name", r->name, "phase", serin_phase_name(rollout->phase),
-		      "step", "steps", "set_weight", rollout->weight / 100.0, "actual_weight",
-		      actual_weight(r->canary, r->stable), "evidence", "reason", reason, "reason_code",
-		      serin_reason_name(rollout->latest.reason), "steering", steering(r->steered), "canary_listens",
-		      r->canary_listens);
-	json_object_set_new(o, "note", r->note ? json_string(r->note) : json_null());
+	set_progress(o, r);
+	json_object_set_new(o, "gates", gates(r));
+	json_object_set_new(o, "external", external(r));
+	json_object_set_new(o, "draining", draining(&r->draining));
+	json_object_set_new(o, "steering", steering(r->steered));
+	json_object_set_new(o, "stable_listens", json_boolean(r->seen->stable_listens));
+	json_object_set_new(o, "canary_listens", json_boolean(r->seen->canary_listens));
+	json_object_set_new(o, "note", text_or_null(r->note));
 	return o;
 }
 
@@ -221,14 +346,70 @@ json_t *report_losses(const uint64_t losses[SERIN_LOSSES])
 	return o;
 }
 
-json_t *report_decision(const char *release, const struct serin_decision *d)
+/* ---- a decision ---- */
+
+/* RFC 3339 in UTC, to the millisecond. */
+static json_t *moment(double unix_seconds)
 {
-	char reason[160];
+	long long ms = llround(unix_seconds * 1000);
+	time_t whole = (time_t)(ms / 1000);
+	char seconds[32], text[48];
+	struct tm parts;
+
+	gmtime_r(&whole, &parts);
+	strftime(seconds, sizeof(seconds), "%Y-%m-%dT%H:%M:%S", &parts);
+	snprintf(text, sizeof(text), "%s.%03lldZ", seconds, ms % 1000);
+	return json_string(text);
+}
+
+static json_t *figures(const struct serin_figures *f)
+{
+	return json_pack("{so so so so so so}", "P", report_value(f->p), "R", report_value(f->r), "D", report_value(f->d),
+			 "N", number(f->n), "cpu_seconds_per_request", report_value(f->cpu_seconds_per_request), "T1",
+			 number(f->t1));
+}
+
+/* Where it came from, and where it has come to. */
+static void set_change(json_t *o, const struct serin_decision *d)
+{
+	json_object_set_new(o, "from", json_string(serin_phase_name(d->from)));
+	json_object_set_new(o, "phase", json_string(serin_phase_name(d->to)));
+	json_object_set_new(o, "weight_from", json_real(d->weight_from / 100.0));
+	json_object_set_new(o, "set_weight", json_real(d->weight_to / 100.0));
+	json_object_set_new(o, "step", step_number(d->step));
+	json_object_set_new(o, "steps", step_number(d->steps));
+	json_object_set_new(o, "manual", json_boolean(d->manual));
+}
+
+static void set_reason(json_t *o, const struct serin_decision *d)
+{
+	bool of_gate = *d->gate;
+	char reason[ROLLOUT_WHY_MAX];
 
 	rollout_explain(d, reason, sizeof(reason));
-	return json_pack("{ss ss ss sf sf ss ss so so so so}", "release", release, "from", serin_phase_name(d->from),
-			 "phase", serin_phase_name(d->to), "weight_from", d->weight_from / 100.0, "set_weight",
-			 d->weight_to / 100.0, "reason", reason, "reason_code", serin_reason_name(d->reason), "P",
-			 report_value(d->canary.p), "R", report_value(d->canary.r), "D", report_value(d->canary.d), "N",
-			 number(d->canary.n));
+	json_object_set_new(o, "reason", json_string(reason));
+	json_object_set_new(o, "reason_code", json_string(serin_reason_name(d->reason)));
+	json_object_set_new(o, "hung", json_boolean(d->hung));
+	json_object_set_new(o, "gate", text_or_null(d->gate));
+	json_object_set_new(o, "figure", of_gate ? real(d->figure) : json_null());
+	json_object_set_new(o, "bound", of_gate ? real(d->bound) : json_null());
+	json_object_set_new(o, "lacked", d->lacked ? json_string(serin_waiting_name(d->lacked)) : json_null());
+}
+
+json_t *report_decision(const char *release, const char *stable, const char *canary, const struct serin_decision *d,
+			double unix_seconds)
+{
+	json_t *o = json_pack("{ss so sf}", "release", release, "at", moment(unix_seconds), "at_unix", unix_seconds);
+
+	set_change(o, d);
+	json_object_set_new(o, "stable", json_string(stable));
+	json_object_set_new(o, "canary", json_string(canary));
+	set_reason(o, d);
+	json_object_set_new(o, "P", report_value(d->canary.p));
+	json_object_set_new(o, "R", report_value(d->canary.r));
+	json_object_set_new(o, "D", report_value(d->canary.d));
+	json_object_set_new(o, "N", number(d->canary.n));
+	json_object_set_new(o, "figures", json_pack("{so so}", "stable", figures(&d->stable), "canary", figures(&d->canary)));
+	json_object_set_new(o, "evidence", evidence(&d->evidence));
+	return o;
 }

@@ -20,13 +20,22 @@ struct report_target {
 	const struct serin_hist *hists;	       /* SERIN_LATENCIES of them */
 };
 
+/* Connections that are being taken from a canary, and what became of them. */
+struct report_draining {
+	uint64_t connections, in_flight;
+	uint64_t ended, reset, aged;
+	uint64_t unreachable;
+};
+
 /* One release as it is shown. */
 struct report_release {
 	const char *name;
+	const char *stable, *canary; /* versions */
 	const struct serin_rollout *rollout;
-	const struct serin_figures *stable, *canary;
-	const uint64_t *steered; /* SERIN_STEERED_KINDS of them */
-	bool canary_listens;
+	const struct serin_policy *policy;
+	const struct serin_observation *seen; /* the newest look; its now_ns is when this is shown */
+	const uint64_t *steered;	      /* SERIN_STEERED_KINDS of them */
+	struct report_draining draining;
 	const char *note; /* why it is not steering although it should, or NULL */
 };
 
@@ -34,7 +43,10 @@ json_t *report_agent(bool running, int pid, double uptime_seconds);
 json_t *report_target(const struct report_target *t);
 json_t *report_release(const struct report_release *r);
 json_t *report_losses(const uint64_t losses[SERIN_LOSSES]);
-json_t *report_decision(const char *release, const struct serin_decision *decision);
+
+/* A decision as the log, the history and the store have it. unix_seconds: when it was made, by the wall clock. */
+json_t *report_decision(const char *release, const char *stable, const char *canary, const struct serin_decision *decision,
+			double unix_seconds);
 
 /* A share a / (a + b) in percent; absent when both are 0. The actual weight, by connections or by requests. */
 struct serin_value report_share(uint64_t a, uint64_t b);

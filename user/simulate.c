@@ -116,11 +116,13 @@ static void set_all_odds(struct simulation *sim)
 			p = (burst ? c->p_burst : 1) * (bad ? c->p_bad : 1);
 			factor = (burst ? c->burst_latency_factor : 1) * (bad ? c->bad_latency_factor : 1);
 			set_odds(&sim->odds[burst][bad][EVIDENCE_STABLE], p * c->p_stable, factor, 0, 1);
+			/* Of the canary the edges are wider, as if it were so much faster. */
+			factor /= c->latency_margin;
 			if (sim->faulty)
 				set_odds(&sim->odds[burst][bad][EVIDENCE_CANARY], p * c->p_canary,
 					 factor * c->latency_factor, c->slow_share, c->slow_factor);
 			else
-				sim->odds[burst][bad][EVIDENCE_CANARY] = sim->odds[burst][bad][EVIDENCE_STABLE];
+				set_odds(&sim->odds[burst][bad][EVIDENCE_CANARY], p * c->p_stable, factor, 0, 1);
 		}
 }
 
@@ -312,6 +314,7 @@ struct simulate_config simulate_default(void)
 		.p_stable = 0.995,
 		.p_canary = 0.995,
 		.latency_factor = 1,
+		.latency_margin = 1.1,
 		.slow_factor = 1,
 		.p_bad = 0.7,
 		.bad_latency_factor = 1,

@@ -27,6 +27,7 @@ struct simulate_config {
 
 	double p_stable, p_canary; /* success ratio */
 	double latency_factor;	   /* the canary's latency over stable's */
+	double latency_margin;	   /* the canary may take so many times as long: its edges are so much wider */
 	double slow_share, slow_factor; /* of the canary's requests, so many take so many times as long besides */
 	double fault_seconds;	   /* until then the canary is as stable */
 

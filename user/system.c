@@ -57,6 +57,21 @@ int system_cgroup2(char *ret_path, size_t size)
 	return -ENOENT;
 }
 
+/* Its inode number, on kernels of 64 bits. */
+int system_cgroup2_id(uint64_t *ret_id)
+{
+	char path[256];
+	struct stat st;
+	int r = system_cgroup2(path, sizeof(path));
+
+	if (r < 0)
+		return r;
+	if (stat(path, &st) < 0)
+		return -errno;
+	*ret_id = st.st_ino;
+	return 0;
+}
+
 bool system_has_bpffs(void)
 {
 	struct statfs fs;

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* The release of the running kernel; returns ret_text. */
 const char *system_kernel(char *ret_text, size_t size);
@@ -15,6 +16,9 @@ bool system_kernel_is_realtime(void);
 
 /* Where cgroup2 is mounted (/sys/fs/cgroup, or .../unified beside version 1). 0, or -ENOENT when nowhere. */
 int system_cgroup2(char *ret_path, size_t size);
+
+/* The kernel's number of the control group at its root. 0 or -errno. */
+int system_cgroup2_id(uint64_t *ret_id);
 
 bool system_has_bpffs(void);
 

@@ -130,7 +130,7 @@ static inline __attribute__((always_inline)) __u32 serin_hist_bucket(__u64 ns)
 struct serin_tally {
 	__u64 started;			  /* requests whose first byte arrived */
 	__u64 outcome[SERIN_OUTCOMES];	  /* requests whose outcome is known */
-	__u64 slow;			  /* successes above the target's edges */
+	__u64 slow;			  /* successes that were slow for their target */
 	__u64 service_requests;		  /* of `started`, those on connections to the release's service address */
 	__u64 bytes_in;			  /* TCP payload, each byte once */
 	__u64 bytes_out;
@@ -149,9 +149,8 @@ struct serin_tally {
 	__u64 exits_error;		  /* processes that exited with a status other than 0 */
 };
 
-/* Stable's quantiles, frozen when a step begins: p50, p90, p99. A success above the last is slow. */
+/* Stable's quantiles, frozen when a step begins: p50, p90, p99. */
 #define SERIN_EDGES 3
-#define SERIN_EDGE_SLOW (SERIN_EDGES - 1)
 
 /* A target as both sides know it. Written by user space only. */
 struct serin_target_info {
@@ -159,8 +158,11 @@ struct serin_target_info {
 	char version[SERIN_NAME_MAX];
 	__u32 role;			/* enum serin_role */
 	__u32 release;			/* index, or SERIN_NONE */
-	__u64 duration_edge_ns[SERIN_EDGES];	/* of what does not stream; 0: no edge yet */
-	__u64 first_chunk_edge_ns[SERIN_EDGES]; /* of what does */
+	__u64 slow_duration_ns;		/* a success is slow above these; 0: not known yet */
+	__u64 slow_first_chunk_ns;	/* streaming responses only */
+	/* What clients' requests are held against; of the canary these are wider by what it may be slower. 0: no edge yet */
+	__u64 duration_edge_ns[SERIN_EDGES];
+	__u64 first_chunk_edge_ns[SERIN_EDGES];
 	__u64 deadline_ns;		/* without a byte from the server after which a request has timed out */
 	__u16 port;
 	__u8 by_client;			/* count within each client too: the release compares versions now */
@@ -375,7 +377,7 @@ enum serin_steered {
 /* A thread of a target. */
 struct serin_task {
 	__u32 target;
-	__u32 pad;
+	__u32 exited;	   /* its exit is counted */
 	__u64 runnable_ns; /* 0: not waiting for a CPU */
 	__u64 runtime_ns;  /* of its CPU time, how much is counted */
 };
@@ -402,15 +404,18 @@ struct serin_connection {
 	__u32 target;
 	__u32 place;
 	__u32 in_flight; /* requests begun and not answered, and one that is on its way in */
+	__u32 received;	 /* bytes that TCP had received before the rest was read, modulo 2^32 */
 	__u8 service;
-	__u8 pad[7];
+	__u8 unframed;	 /* its messages cannot be told apart: in_flight is a guess, by who spoke last */
+	__u8 shut;	 /* the server has its end of file, the client's or ours, and has not closed yet */
+	__u8 pad;
 };
 
 _Static_assert((SERIN_OUTCOMES & (SERIN_OUTCOMES - 1)) == 0, "outcomes are indexed with a mask");
 #define SERIN_SIZE(type, size) _Static_assert(sizeof(type) == (size), #type " changed: raise SERIN_LAYOUT")
 SERIN_SIZE(struct serin_hist, 16 + 8 * SERIN_HIST_BUCKETS);
 SERIN_SIZE(struct serin_tally, 8 * (17 + SERIN_OUTCOMES + SERIN_PROTOCOLS));
-SERIN_SIZE(struct serin_target_info, 128 + 8 + 16 * SERIN_EDGES + 16 + 16);
+SERIN_SIZE(struct serin_target_info, 128 + 8 + 16 + 16 * SERIN_EDGES + 16 + 16);
 SERIN_SIZE(struct serin_client_key, 16);
 SERIN_SIZE(struct serin_client, 8 * (1 + 1 + SERIN_EDGES));
 SERIN_SIZE(struct serin_rule_key, 24);

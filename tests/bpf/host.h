@@ -16,7 +16,12 @@
 
 enum host_direction { HOST_IN, HOST_OUT };
 
-/* A new connection, with nothing counted. */
+/* The target that all connections are of, and their client: it is counted by client too. */
+#define HOST_RELEASE 3
+#define HOST_CLIENT 0
+extern const struct serin_target_info host_target;
+
+/* A new connection, to the service, with nothing counted. */
 void host_reset(void);
 
 /* The next bytes of one direction, and the server's FIN behind them. */
@@ -24,6 +29,7 @@ void host_segment(enum host_direction direction, const uint8_t *bytes, size_t le
 
 const struct serin_conn *host_conn(void);
 const struct serin_tally *host_tally(void);
+const struct serin_client *host_client(void);
 
 /* The values of serin_losses and serin_hists, since the process began. */
 const void *host_losses(void);

@@ -224,6 +224,7 @@ test_adopt_after_the_agent_was_killed() {
 	expect_requests stable success=$((2 * MANY))
 	play "c $ASK"
 	end agent KILL
+	drop_pins
 	start_agent --stable 8000
 	play "s $TELL"
 	expect_exact_now unknown="$MANY"
@@ -233,6 +234,7 @@ test_adopt_idle_after_the_agent_was_killed() {
 	duet='--listen :: --connect 127.0.0.1 --workers 3' old_connections
 	answered 2
 	end agent KILL
+	drop_pins
 	answered 1
 	start_agent --stable 8000
 	answered 1
@@ -248,6 +250,7 @@ test_adopt_steered_connections() {
 	expect_eq "$(ask /)" "200 7" "answer"
 	expect_requests canary success=1
 	end agent KILL
+	drop_pins
 	start_agent --weight 0 "${NO_GATES[@]}"
 	times 5 ask / >answers
 	ask /broken >>answers

@@ -56,7 +56,7 @@ rolled_back_or_posted() {
 test_fault_at_run_time_is_rolled_back() {
 	start_model_server stable 8000
 	start_model_server canary 8001
-	start_agent --weight 50 --d-max 0
+	start_agent --weight 50 --d-max 0 --no-evidence
 	echo '{"prompt": "This program is free software", "max_tokens": 2}' >completion.json
 	start_load "$STABLE/v1/completions" -p completion.json -T application/json
 	need "no 100 requests to the canary within 10 s" wait_for 10 canary_has 100

@@ -118,6 +118,11 @@ def stream():
     return StreamingResponse(events(5), media_type="text/event-stream")
 
 
+@app.get("/long/stream")
+def long_stream():
+    return StreamingResponse(events(500), media_type="text/event-stream")
+
+
 @app.get("/chunks/stream")
 def chunks():
     return StreamingResponse(events(5), media_type="application/octet-stream")

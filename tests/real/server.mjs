@@ -28,6 +28,7 @@ const answers = {
 	"/nothing": (_, response) => response.writeHead(204).end(),
 	"/stream": (_, response) => pieces(response, "text/event-stream", 5),
 	"/chunks/stream": (_, response) => pieces(response, "application/octet-stream", 5),
+	"/long/stream": (_, response) => pieces(response, "text/event-stream", 250),
 	"/abort/stream": (_, response) => pieces(response, "text/event-stream", Infinity),
 	"/abort/huge": (_, response) => response.setHeader("Content-Length", huge.length).end(huge),
 	"/dropped/unanswered": (request) => request.socket.destroy(),

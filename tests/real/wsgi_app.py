@@ -40,6 +40,7 @@ def application(environ, start_response):
     streams = {
         "/stream": (EVENTS, 5),
         "/chunks/stream": (PLAIN, 5),
+        "/long/stream": (EVENTS, 250),
         "/abort/stream": (EVENTS, None),
     }
     if path in streams:

@@ -181,6 +181,16 @@ static void a_message_too_long_is_cut(void **state)
 
 #define logging(test) cmocka_unit_test_teardown(test, forget)
 
+/* Decisions carry the moment they were made at. */
+static void a_moment_is_written_to_the_millisecond_and_a_tenth_as_a_tenth(void **state)
+{
+	(void)state;
+	write_event(LOG_JSON, "step", json_pack("{sf sf}", "at_unix", 1769860807.123, "margin", 0.1), "%s", "");
+	assert_true(json_number_value(json_object_get(fields, "at_unix")) == 1769860807.123);
+	assert_non_null(strstr(line, "\"margin\":0.1"));
+	assert_null(strstr(line, "\"margin\":0.10"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -196,6 +206,7 @@ int main(void)
 		logging(a_time_in_json_is_rfc_3339_in_utc_and_now),
 		logging(fields_are_taken_over),
 		logging(a_message_too_long_is_cut),
+		logging(a_moment_is_written_to_the_millisecond_and_a_tenth_as_a_tenth),
 	};
 
 	return cmocka_run_group_tests_name("log", tests, NULL, NULL);

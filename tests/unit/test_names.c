@@ -83,8 +83,19 @@ static void phases_are_written_with_capitals(void **state)
 static void reasons_have_a_word_each(void **state)
 {
 	(void)state;
-	check_words(serin_reason_name, SERIN_REASONS, "none", "weight", "aborted", "gate_p", "gate_r", "gate_d");
+	check_words(serin_reason_name, SERIN_REASONS, "none", "weight", "aborted", "gate_p", "gate_r", "gate_d", "gate_cpu",
+		    "gate_external", "evidence_error", "evidence_latency", "exits", "absent", "inconclusive", "started",
+		    "no_worse", "promoted", "paused", "resumed", "retried", "restored", "replanned");
 	assert_string_equal(serin_reason_name(SERIN_REASON_GATE_R), "gate_r");
+	assert_string_equal(serin_reason_name(SERIN_REASON_NO_WORSE), "no_worse");
+}
+
+static void what_a_release_waits_for_has_a_word_each(void **state)
+{
+	(void)state;
+	check_words(serin_waiting_name, SERIN_WAITINGS, "none", "start", "hold", "traffic", "requests", "evidence",
+		    "external", "paused", "manual", "canary", "stable");
+	assert_string_equal(serin_waiting_name(SERIN_WAITING_MANUAL), "manual");
 }
 
 int main(void)
@@ -99,6 +110,7 @@ int main(void)
 		cmocka_unit_test(steered_connections_have_a_word_for_where_they_went_and_why),
 		cmocka_unit_test(phases_are_written_with_capitals),
 		cmocka_unit_test(reasons_have_a_word_each),
+		cmocka_unit_test(what_a_release_waits_for_has_a_word_each),
 	};
 
 	return cmocka_run_group_tests_name("names", tests, NULL, NULL);

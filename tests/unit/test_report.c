@@ -1,4 +1,4 @@
-/* Links: user/report.c user/rollout.c user/names.c user/endpoint.c user/hist.c user/system.c user/util.c -ljansson -lm */
+/* Links: user/report.c user/rollout.c user/rollout_words.c user/names.c user/endpoint.c user/hist.c user/system.c user/util.c -ljansson -lm */
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /* The JSON of `serin dump`, key by key as DESIGN section 5 has it. */
 #include "check.h"
@@ -8,6 +8,7 @@
 #include "util.h"
 #include "version.h"
 
+#include <math.h>
 #include <string.h>
 #include <sys/utsname.h>
 
@@ -15,9 +16,13 @@
 
 static struct serin_target target;
 static struct serin_snapshot snapshot;
-static struct serin_figures figures, stable_figures;
+static struct serin_figures figures;
 static struct serin_hist hists[SERIN_LATENCIES];
 static struct serin_rollout rollout;
+static struct serin_policy policy;
+static struct serin_observation seen;
+static struct serin_external sent[2];
+static struct serin_decision decision;
 static uint64_t steered[SERIN_STEERED_KINDS];
 static struct report_target shown_target;
 static struct report_release shown_release;
@@ -49,14 +54,39 @@ static int known(void **state)
 	for (unsigned i = 0; i < SERIN_RESOURCES; i++)
 		figures.resource[i] = (struct serin_consumption){serin_known(i + 1), serin_known(4),
 								 serin_known((i + 1) / 4.0)};
-	stable_figures = (struct serin_figures){.service_connections = 95, .service_requests = 60};
 
 	memset(hists, 0, sizeof(hists));
 	shown_target = (struct report_target){&target, &snapshot, T, &figures, hists};
 
-	rollout = (struct serin_rollout){.phase = SERIN_PROGRESSING, .weight = 500};
-	memcpy(steered, (uint64_t[SERIN_STEERED_KINDS]){950, 50, 2, 1}, sizeof(steered));
-	shown_release = (struct report_release){"chat", &rollout, &stable_figures, &figures, steered, true, NULL};
+	rollout = (struct serin_rollout){.phase = SERIN_PROGRESSING, .weight = 500, .step = 2, .since_ns = 90 * SECOND,
+					 .hold_from_ns = 90 * SECOND, .waiting = SERIN_WAITING_HOLD};
+	policy = (struct serin_policy){
+		.steps = {{100, 60 * SECOND}, {500, 300 * SECOND}, {10000, 0}}, .n_steps = 3,
+		.gates = {.p_min = serin_known(0.95), .d_max = serin_known(5), .min_requests = 50},
+		.external = {{.name = "accuracy", .min = serin_known(0.9)}, {.name = "click_rate", .max = serin_known(0.5)}},
+		.n_external = 2, .external_age_ns = 60 * SECOND,
+	};
+	sent[0] = (struct serin_external){"accuracy", 0.93, 97 * SECOND};
+	sent[1] = (struct serin_external){"regret", 7, 20 * SECOND};
+	seen = (struct serin_observation){
+		.now_ns = 100 * SECOND,
+		.stable = {.service_connections = 95, .service_requests = 60},
+		.canary = figures,
+		.evidence = {.known = true, .log_error = log(4), .log_latency = -1, .log_error_bound = log(200),
+			     .log_latency_bound = log(400), .excess_error = 0.02, .excess_latency = -0.01, .margin = 0.01,
+			     .blocks = 120, .requests = {1000, 50}},
+		.stable_listens = true, .canary_listens = true, .external = sent, .n_external = 2,
+	};
+	memcpy(steered, (uint64_t[SERIN_STEERED_KINDS]){950, 50, 2, 1, 7, 8}, sizeof(steered));
+	shown_release = (struct report_release){
+		.name = "chat", .stable = "v1", .canary = "v2", .rollout = &rollout, .policy = &policy, .seen = &seen,
+		.steered = steered, .draining = {1, 2, 3, 4, 5, 6},
+	};
+	decision = (struct serin_decision){
+		.from = SERIN_PROGRESSING, .to = SERIN_ROLLED_BACK, .weight_from = 500, .steps = 3, .reason = SERIN_REASON_GATE_R,
+		.gate = "R", .figure = 1.5, .bound = 1.2, .stable = {.n = 1000, .t1 = 3, .p = serin_known(0.999)},
+		.canary = {.n = 63, .t1 = 60, .p = serin_known(0.5), .r = serin_known(1.5)}, .evidence = seen.evidence,
+	};
 	json = NULL;
 	return 0;
 }
@@ -68,7 +98,7 @@ static int put_back(void **state)
 	return 0;
 }
 
-/* What is at "a.b.c" of the JSON; fails when it is not there. */
+/* What is at "a.b.0.c" of the JSON; fails when it is not there. */
 static const json_t *at(const char *path)
 {
 	const json_t *value = json;
@@ -76,7 +106,7 @@ static const json_t *at(const char *path)
 
 	for (const char *rest = path; *rest; rest += strcspn(rest, ".") + (strchr(rest, '.') != NULL)) {
 		snprintf(key, sizeof(key), "%.*s", (int)strcspn(rest, "."), rest);
-		value = json_object_get(value, key);
+		value = json_is_array(value) ? json_array_get(value, (size_t)atoi(key)) : json_object_get(value, key);
 		if (!value)
 			fail_msg("there is no %s of %s", key, path);
 	}
@@ -451,17 +481,47 @@ static void a_release_has_all_its_keys(void **state)
 {
 	(void)state;
 	json = report_release(&shown_release);
-	check_has("", "name", "phase", "step", "steps", "set_weight", "actual_weight", "evidence", "reason");
+	check_has("", "name", "phase", "stable", "canary", "step", "steps", "set_weight", "plan", "manual", "since_seconds",
+		  "actual_weight", "evidence", "reason", "reason_code", "waiting", "waiting_for", "gates", "external",
+		  "draining", "steering", "stable_listens", "canary_listens", "note");
 }
 
-static void a_release_shows_its_phase_and_weight_in_percent(void **state)
+static void a_release_shows_its_versions_phase_and_weight_in_percent(void **state)
 {
 	(void)state;
 	rollout.weight = 525;
 	json = report_release(&shown_release);
 	check_string("name", "chat");
+	check_string("stable", "v1");
+	check_string("canary", "v2");
 	check_string("phase", "Progressing");
 	check_real("set_weight", 5.25);
+	check_real("since_seconds", 10);
+	check_bool("manual", false);
+}
+
+static void a_release_shows_its_step_of_its_plan(void **state)
+{
+	(void)state;
+	json = report_release(&shown_release);
+	check_count("step", 2);
+	check_count("steps", 3);
+	assert_int_equal(json_array_size(at("plan")), 3);
+	check_real("plan.1.weight", 5);
+	check_real("plan.1.hold_seconds", 300);
+	check_real("plan.2.weight", 100);
+}
+
+static void a_release_without_steps_has_none_to_show(void **state)
+{
+	(void)state;
+	rollout = (struct serin_rollout){.phase = SERIN_IDLE};
+	policy.n_steps = 0;
+	json = report_release(&shown_release);
+	check_null("step");
+	check_null("steps");
+	assert_int_equal(json_array_size(at("plan")), 0);
+	check_null("since_seconds");
 }
 
 /* 5 of 100 connections, 20 of 80 requests. */
@@ -476,17 +536,57 @@ static void the_actual_weight_is_shown_by_connections_and_by_requests(void **sta
 static void the_actual_weight_of_no_traffic_is_null(void **state)
 {
 	(void)state;
-	figures = stable_figures = (struct serin_figures){};
+	seen.canary = seen.stable = (struct serin_figures){};
 	json = report_release(&shown_release);
 	check_null("actual_weight.connections");
 	check_null("actual_weight.requests");
 }
 
+static void evidence_is_shown_beside_its_thresholds(void **state)
+{
+	(void)state;
+	json = report_release(&shown_release);
+	check_real("evidence.error.e", 4);
+	check_real("evidence.error.log_e", log(4));
+	check_real("evidence.error.threshold", 200);
+	check_real("evidence.error.log_threshold", log(200));
+	check_real("evidence.error.excess", 0.02);
+	check_real("evidence.latency.e", exp(-1));
+	check_real("evidence.latency.threshold", 400);
+	check_real("evidence.latency.excess", -0.01);
+	check_real("evidence.margin", 0.01);
+	check_bool("evidence.no_worse", false);
+	check_count("evidence.blocks", 120);
+	check_count("evidence.requests.stable", 1000);
+	check_count("evidence.requests.canary", 50);
+	check_bool("evidence.split_as_set", true);
+}
+
+static void overwhelming_evidence_is_a_number_still(void **state)
+{
+	(void)state;
+	seen.evidence.log_error = 5000;
+	seen.evidence.split_off = seen.evidence.no_worse = true;
+	json = report_release(&shown_release);
+	check_real("evidence.error.e", 1e300);
+	check_real("evidence.error.log_e", 5000);
+	check_bool("evidence.no_worse", true);
+	check_bool("evidence.split_as_set", false);
+}
+
+static void evidence_that_is_not_there_is_null(void **state)
+{
+	(void)state;
+	seen.evidence = (struct serin_judgement){};
+	json = report_release(&shown_release);
+	check_null("evidence");
+}
+
 static void a_release_says_why_it_is_where_it_is(void **state)
 {
 	(void)state;
-	rollout.latest = (struct serin_decision){.reason = SERIN_REASON_GATE_P, .bound = 0.95,
-						 .canary = {.n = 63, .p = serin_known(26.0 / 63)}};
+	rollout.latest = (struct serin_decision){.reason = SERIN_REASON_GATE_P, .figure = 26.0 / 63, .bound = 0.95,
+						 .canary = {.n = 63}};
 	json = report_release(&shown_release);
 	check_string("reason", "P 0.41 < 0.95 over 63 requests");
 	check_string("reason_code", "gate_p");
@@ -500,13 +600,72 @@ static void a_release_nothing_was_decided_about_has_no_reason(void **state)
 	check_string("reason_code", "none");
 }
 
-static void steps_and_evidence_that_are_not_there_are_null(void **state)
+static void a_release_says_what_it_waits_for(void **state)
 {
 	(void)state;
 	json = report_release(&shown_release);
-	check_null("step");
-	check_null("steps");
-	check_null("evidence");
+	check_string("waiting", "hold");
+	check_string("waiting_for", "step 2 of 3: 10 s of 300 s");
+}
+
+static void a_release_that_waits_for_nothing_says_so(void **state)
+{
+	(void)state;
+	rollout.waiting = SERIN_WAITING_NOT;
+	json = report_release(&shown_release);
+	check_string("waiting", "none");
+	check_null("waiting_for");
+}
+
+static void gates_that_are_off_are_null(void **state)
+{
+	(void)state;
+	json = report_release(&shown_release);
+	check_real("gates.P_min", 0.95);
+	check_null("gates.R_max");
+	check_real("gates.D_max", 5);
+	check_null("gates.cpu_ratio_max");
+	check_count("gates.min_requests", 50);
+}
+
+static void gates_on_figures_from_outside_show_the_newest(void **state)
+{
+	(void)state;
+	json = report_release(&shown_release);
+	assert_int_equal(json_array_size(at("gates.external")), 2);
+	check_string("gates.external.0.name", "accuracy");
+	check_real("gates.external.0.min", 0.9);
+	check_null("gates.external.0.max");
+	check_real("gates.external.0.value", 0.93);
+	check_real("gates.external.0.age_seconds", 3);
+	check_string("gates.external.1.name", "click_rate");
+	check_null("gates.external.1.min");
+	check_real("gates.external.1.max", 0.5);
+	check_null("gates.external.1.value");
+	check_null("gates.external.1.age_seconds");
+}
+
+static void figures_from_outside_are_shown_whether_they_gate_or_not(void **state)
+{
+	(void)state;
+	json = report_release(&shown_release);
+	assert_int_equal(json_array_size(at("external")), 2);
+	check_string("external.1.version", "v2");
+	check_string("external.1.name", "regret");
+	check_real("external.1.value", 7);
+	check_real("external.1.age_seconds", 80);
+}
+
+static void a_release_shows_what_is_taken_from_its_canary(void **state)
+{
+	(void)state;
+	json = report_release(&shown_release);
+	check_count("draining.connections", 1);
+	check_count("draining.in_flight", 2);
+	check_count("draining.ended", 3);
+	check_count("draining.reset", 4);
+	check_count("draining.aged", 5);
+	check_count("draining.unreachable", 6);
 }
 
 static void a_release_shows_where_connections_went(void **state)
@@ -517,14 +676,17 @@ static void a_release_shows_where_connections_went(void **state)
 	check_count("steering.canary", 50);
 	check_count("steering.absent", 2);
 	check_count("steering.expired", 1);
+	check_count("steering.ruled_stable", 7);
+	check_count("steering.ruled_canary", 8);
 }
 
-static void a_release_says_whether_its_canary_listens(void **state)
+static void a_release_says_who_listens(void **state)
 {
 	(void)state;
-	shown_release.canary_listens = false;
+	seen.canary_listens = false;
 	shown_release.note = "canary does not listen";
 	json = report_release(&shown_release);
+	check_bool("stable_listens", true);
 	check_bool("canary_listens", false);
 	check_string("note", "canary does not listen");
 }
@@ -552,26 +714,85 @@ static void every_loss_is_shown_under_its_name(void **state)
 		check_count(serin_loss_name(i), 10 + i);
 }
 
-static void a_decision_shows_its_change_and_the_figures_behind_it(void **state)
-{
-	struct serin_decision decision = {
-		.from = SERIN_PROGRESSING, .to = SERIN_ROLLED_BACK, .weight_from = 500, .reason = SERIN_REASON_GATE_R,
-		.bound = 1.2, .canary = {.n = 63, .p = serin_known(0.5), .r = serin_known(1.5)},
-	};
+#define AT 1769860800.1234 /* 2026-01-31 12:00 UTC and a little */
 
+static void a_decision_shows_its_change_and_when(void **state)
+{
 	(void)state;
-	json = report_decision("chat", &decision);
+	decision.step = 2, decision.manual = true;
+	json = report_decision("chat", "v1", "v2", &decision, AT);
 	check_string("release", "chat");
+	check_string("stable", "v1");
+	check_string("canary", "v2");
+	check_string("at", "2026-01-31T12:00:00.123Z");
+	assert_true(json_number_value(at("at_unix")) == AT);
 	check_string("from", "Progressing");
 	check_string("phase", "RolledBack");
 	check_real("weight_from", 5);
 	check_real("set_weight", 0);
-	check_string("reason", "R 1.50 > 1.2 over 63 requests");
+	check_count("step", 2);
+	check_count("steps", 3);
+	check_bool("manual", true);
+}
+
+static void a_decision_shows_why(void **state)
+{
+	(void)state;
+	decision.hung = true;
+	json = report_decision("chat", "v1", "v2", &decision, AT);
+	check_string("reason", "R 1.50 > 1.2 over 63 requests; most failures are time-outs");
 	check_string("reason_code", "gate_r");
+	check_bool("hung", true);
+	check_string("gate", "R");
+	check_real("figure", 1.5);
+	check_real("bound", 1.2);
+	check_null("lacked");
+	check_null("step");
+}
+
+static void a_decision_shows_the_figures_behind_it(void **state)
+{
+	(void)state;
+	json = report_decision("chat", "v1", "v2", &decision, AT);
 	check_real("P", 0.5);
 	check_real("R", 1.5);
 	check_null("D");
 	check_count("N", 63);
+	check_real("figures.stable.P", 0.999);
+	check_count("figures.stable.N", 1000);
+	check_count("figures.stable.T1", 3);
+	check_real("figures.canary.P", 0.5);
+	check_null("figures.canary.D");
+	check_null("figures.canary.cpu_seconds_per_request");
+	check_count("figures.canary.T1", 60);
+	check_real("evidence.error.e", 4);
+}
+
+static void a_decision_that_no_gate_made_names_none(void **state)
+{
+	(void)state;
+	decision = (struct serin_decision){.from = SERIN_IDLE, .to = SERIN_PROGRESSING, .weight_to = 500,
+					   .reason = SERIN_REASON_WEIGHT};
+	json = report_decision("chat", "v1", "v2", &decision, AT);
+	check_null("gate");
+	check_null("figure");
+	check_null("bound");
+	check_null("steps");
+	check_null("evidence");
+}
+
+static void an_inconclusive_decision_shows_what_it_lacked(void **state)
+{
+	(void)state;
+	decision.reason = SERIN_REASON_INCONCLUSIVE;
+	decision.lacked = SERIN_WAITING_EXTERNAL;
+	decision.figure = decision.bound = NAN;
+	strcpy(decision.gate, "accuracy");
+	json = report_decision("chat", "v1", "v2", &decision, AT);
+	check_string("lacked", "external");
+	check_string("gate", "accuracy");
+	check_null("figure");
+	check_null("bound");
 }
 
 #define reporting(test) cmocka_unit_test_setup_teardown(test, known, put_back)
@@ -611,17 +832,31 @@ int main(void)
 		reporting(a_target_shows_its_totals),
 		reporting(a_close_seen_before_its_open_leaves_no_negative_count),
 		reporting(a_release_has_all_its_keys),
-		reporting(a_release_shows_its_phase_and_weight_in_percent),
+		reporting(a_release_shows_its_versions_phase_and_weight_in_percent),
+		reporting(a_release_shows_its_step_of_its_plan),
+		reporting(a_release_without_steps_has_none_to_show),
 		reporting(the_actual_weight_is_shown_by_connections_and_by_requests),
 		reporting(the_actual_weight_of_no_traffic_is_null),
+		reporting(evidence_is_shown_beside_its_thresholds),
+		reporting(overwhelming_evidence_is_a_number_still),
+		reporting(evidence_that_is_not_there_is_null),
 		reporting(a_release_says_why_it_is_where_it_is),
 		reporting(a_release_nothing_was_decided_about_has_no_reason),
-		reporting(steps_and_evidence_that_are_not_there_are_null),
+		reporting(a_release_says_what_it_waits_for),
+		reporting(a_release_that_waits_for_nothing_says_so),
+		reporting(gates_that_are_off_are_null),
+		reporting(gates_on_figures_from_outside_show_the_newest),
+		reporting(figures_from_outside_are_shown_whether_they_gate_or_not),
+		reporting(a_release_shows_what_is_taken_from_its_canary),
 		reporting(a_release_shows_where_connections_went),
-		reporting(a_release_says_whether_its_canary_listens),
+		reporting(a_release_says_who_listens),
 		reporting(a_release_that_steers_needs_no_note),
 		reporting(every_loss_is_shown_under_its_name),
-		reporting(a_decision_shows_its_change_and_the_figures_behind_it),
+		reporting(a_decision_shows_its_change_and_when),
+		reporting(a_decision_shows_why),
+		reporting(a_decision_shows_the_figures_behind_it),
+		reporting(a_decision_that_no_gate_made_names_none),
+		reporting(an_inconclusive_decision_shows_what_it_lacked),
 	};
 
 	return cmocka_run_group_tests_name("report", tests, NULL, NULL);

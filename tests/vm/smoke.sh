@@ -105,7 +105,17 @@ check "requests served after the agent's death" 100 "$(requests 100 1 | jq .outc
 check "canary connections after the lease" "$before" "$(dump '.models[1].connections.opened')"
 
 # A new agent cleans up after the dead one, and leaves nothing itself.
-start_agent 10
+start_agent 100
+
+# The canary loses its connections, and nobody a request.
+build/load --url "$service" --rate 8 --connections 8 --json >/tmp/drain.json &
+load=$!
+wait_for 20 "connections to the canary" is '.models[1].connections.opened >= 8' true
+build/serin weight chat 0
+wait_for 20 "drained connections" is '.releases[0].draining | "\(.ended) \(.connections)"' "8 0"
+kill -TERM $load
+wait $load
+check "requests that failed in the drain" 0 "$(jq '.requests - .outcomes.success' /tmp/drain.json)"
 kill -TERM $agent
 wait $agent
 check "the agent's exit code" 0 $?

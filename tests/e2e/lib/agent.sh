@@ -42,6 +42,11 @@ stop_agent() {
 	expect_eq "$status" 0 "exit code of the agent after SIG$1"
 }
 
+# drop_pins: what a killed agent left is detached, as by an upgrade to another layout: the next one finds nothing.
+drop_pins() {
+	rm -r "$PINS$INSTANCE"
+}
+
 # said EVENT [PATTERN]: an event in the agent's log, in which the pattern occurs.
 said() {
 	grep "\"event\": *\"$1\"" "$DIR/agent.log" | grep -q "${2:-}"

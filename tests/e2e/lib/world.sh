@@ -5,6 +5,7 @@
 
 PINS=/sys/fs/bpf/serin@
 STATE=/run/serin@
+STORE=/var/lib/serin/serin@ # where the agent's own default puts it
 
 cgroup2() {
 	awk '/ - cgroup2 / { print $5; exit }' /proc/self/mountinfo
@@ -67,7 +68,7 @@ sweep_test() {
 	sweep_named "$INSTANCE"
 }
 
-# sweep_named PREFIX: namespaces, pins and sockets whose name begins so.
+# sweep_named PREFIX: namespaces, pins, sockets and stores whose name begins so.
 sweep_named() {
 	local name
 	for name in /run/netns/"$1"*; do
@@ -75,7 +76,7 @@ sweep_named() {
 			ip netns del "${name##*/}"
 		fi
 	done
-	rm -rf "$PINS$1"* "$STATE$1"*
+	rm -rf "$PINS$1"* "$STATE$1"* "$STORE$1"*
 }
 
 # Ends every process in it, and removes it.

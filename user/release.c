@@ -1,0 +1,640 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "release.h"
+
+#include "announce.h"
+#include "figures.h"
+#include "loader.h"
+#include "log.h"
+#include "report.h"
+#include "util.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#define COHORT_NS (60 * NSEC_PER_SEC) /* of sticky clients, the least */
+#define HISTORY_SECONDS 1e-4  /* decisions that are less apart are one: there is one a tick at most */
+#define STATE_VERSION 2
+
+/* What it leaves for the next agent. Without pointers, and complete: what is not here begins anew there. */
+struct state {
+	uint32_t version, size;
+	char name[SERIN_NAME_MAX], stable[SERIN_NAME_MAX], canary[SERIN_NAME_MAX];
+	struct serin_rollout rollout;
+	struct serin_evidence evidence;
+	struct evidence_split split;
+	uint64_t steered[SERIN_STEERED_KINDS];
+	uint64_t begun[EVIDENCE_ARMS];
+	uint64_t drain_began_ns;
+	uint64_t drain_deadline_ns;
+	double decided_unix;
+	struct release_external external[ROLLOUT_EXTERNAL_MAX];
+	uint32_t n_external;
+	uint32_t comparing;
+};
+_Static_assert(sizeof(struct state) <= SERIN_STATE_MAX, "raise SERIN_STATE_MAX");
+
+const char *release_name(const struct release *release)
+{
+	return release->world->targets->all[release->stable].model;
+}
+
+const char *release_version(const struct release *release, enum evidence_arm arm)
+{
+	return release->world->targets->all[arm == EVIDENCE_CANARY ? release->canary : release->stable].version;
+}
+
+static unsigned target_of(const struct release *release, enum evidence_arm arm)
+{
+	return arm == EVIDENCE_CANARY ? release->canary : release->stable;
+}
+
+/* ---- what it leaves ---- */
+
+static void leave_state(const struct release *release)
+{
+	_cleanup_free_ struct state *state = calloc(1, sizeof(*state));
+
+	if (!state)
+		return;
+	state->version = STATE_VERSION;
+	state->size = sizeof(*state);
+	snprintf(state->name, sizeof(state->name), "%s", release_name(release));
+	snprintf(state->stable, sizeof(state->stable), "%s", release_version(release, EVIDENCE_STABLE));
+	snprintf(state->canary, sizeof(state->canary), "%s", release_version(release, EVIDENCE_CANARY));
+	state->rollout = release->rollout;
+	state->evidence = release->evidence;
+	state->split = release->split;
+	memcpy(state->steered, release->steered, sizeof(state->steered));
+	memcpy(state->begun, release->begun, sizeof(state->begun));
+	state->drain_began_ns = release->drain.began_ns;
+	state->drain_deadline_ns = release->drain.deadline_ns;
+	state->decided_unix = release->decided_unix;
+	memcpy(state->external, release->external, sizeof(state->external));
+	state->n_external = release->n_external;
+	state->comparing = release->comparing;
+	loader_state_write(release->world->loader, release->index, state, sizeof(*state));
+}
+
+static bool is_of(const struct state *state, const char *name, const char *stable, const char *canary)
+{
+	return state->version == STATE_VERSION && state->size == sizeof(*state) && !strcmp(state->name, name) &&
+	       !strcmp(state->stable, stable) && !strcmp(state->canary, canary);
+}
+
+/* The place it has is the one it had: see release_former(). */
+static bool find_state(const struct release *release, struct state *ret)
+{
+	return loader_state_read(release->world->loader, release->index, ret, sizeof(*ret)) == 0 &&
+	       is_of(ret, release_name(release), release_version(release, EVIDENCE_STABLE),
+		     release_version(release, EVIDENCE_CANARY));
+}
+
+int release_former(struct loader *loader, const struct serin_release_config *config)
+{
+	_cleanup_free_ struct state *state = calloc(1, sizeof(*state));
+
+	for (uint32_t i = 0; state && i < SERIN_RELEASES_MAX; i++)
+		if (loader_state_read(loader, i, state, sizeof(*state)) == 0 &&
+		    is_of(state, config->name, config->stable, config->canary))
+			return (int)i;
+	return state ? -ENOENT : -ENOMEM;
+}
+
+/* ---- what the kernel is told ---- */
+
+/* The decided weight goes to the kernel. While it cannot, it is owed: tried again each tick, and the lease runs out. */
+static int pay(struct release *release)
+{
+	int r = steer_weight(release->steer, release->rollout.weight);
+
+	if (r < 0 && !release->owed)
+		log_event("warning", json_pack("{ss}", "release", release_name(release)),
+			  "the weight of %s cannot be set: %s; it is tried again each tick, and new connections reach "
+			  "stable when the lease ends", release_name(release), strerror(-r));
+	release->owed = r < 0;
+	return r;
+}
+
+bool release_paid(struct release *release)
+{
+	return !release->owed || pay(release) == 0;
+}
+
+/* Clients are counted while both versions get connections. */
+static int set_comparing(struct release *release, bool comparing)
+{
+	int r;
+
+	release->comparing = comparing;
+	r = targets_set_by_client(release->world->targets, release->world->loader, release->stable, comparing);
+	if (r == 0)
+		r = targets_set_by_client(release->world->targets, release->world->loader, release->canary, comparing);
+	return r;
+}
+
+static bool wants_comparison(const struct release *release)
+{
+	return release->config.evidence && release->rollout.weight > 0 && release->rollout.weight < SERIN_WEIGHT_MAX;
+}
+
+/* ---- evidence ---- */
+
+static int begin_evidence(struct release *release, uint64_t now_ns)
+{
+	struct evidence_config config = {
+		.alpha_error = release->config.alpha / 2,
+		.alpha_latency = release->config.alpha / 2,
+		.sticky = release->config.sticky,
+		.margin = release->config.margin,
+	};
+
+	evidence_init(&release->evidence, &config, now_ns);
+	release->split = (struct evidence_split){};
+	release->cohort = (struct evidence_block){};
+	release->cohort_ns = now_ns;
+	release->split_warned = false;
+	/* Fresh pages from the kernel, instead of all of them written: most stay untouched. */
+	free(release->clients);
+	release->clients = calloc(1, sizeof(*release->clients));
+	return release->clients ? 0 : -ENOMEM;
+}
+
+void release_feed(struct release *release, uint64_t hash, const struct serin_client *counts, uint64_t now_ns)
+{
+	struct evidence_counts arms[EVIDENCE_ARMS];
+	struct evidence_client *client;
+
+	_Static_assert(sizeof(arms) == sizeof(counts->arm), "the kernel's counts are the evidence's");
+	if (!release->comparing || !release->clients)
+		return; /* what was under way when it stopped comparing */
+	memcpy(arms, counts->arm, sizeof(arms));
+	client = clients_get(release->clients, hash, now_ns);
+	if (release->config.sticky)
+		evidence_client_add(client, arms, now_ns);
+	else
+		evidence_feed(&release->evidence, client, arms, now_ns);
+}
+
+static void end_client(struct evidence_client *client, void *context)
+{
+	struct release *release = context;
+
+	evidence_cohort_add(&release->cohort, client);
+}
+
+static void end_cohort(struct release *release, uint64_t now_ns)
+{
+	if (!release->config.sticky || !release->clients || now_ns - release->cohort_ns < COHORT_NS)
+		return;
+	clients_each(release->clients, end_client, release);
+	evidence_cohort_use(&release->evidence, &release->cohort);
+	release->cohort_ns = now_ns;
+}
+
+/* New connections by arm since the last look, at the weight that was set then. */
+static void look_at_split(struct release *release, const uint64_t *steered)
+{
+	const uint64_t *before = release->steered;
+
+	if (release->comparing)
+		evidence_split_add(&release->split, (double)release->rollout.weight / SERIN_WEIGHT_MAX,
+				   steered[SERIN_STEERED_STABLE] - before[SERIN_STEERED_STABLE],
+				   steered[SERIN_STEERED_CANARY] + steered[SERIN_STEERED_ABSENT] -
+					   before[SERIN_STEERED_CANARY] - before[SERIN_STEERED_ABSENT]);
+	memcpy(release->steered, steered, sizeof(release->steered));
+}
+
+static void judge(struct release *release, struct serin_judgement *ret)
+{
+	const struct serin_evidence *e = &release->evidence;
+	struct evidence_verdict verdict = evidence_judge(e);
+
+	*ret = (struct serin_judgement){
+		.known = release->comparing,
+		.log_error = verdict.log_error,
+		.log_latency = verdict.log_latency,
+		.log_error_bound = -log(e->config.alpha_error),
+		.log_latency_bound = -log(e->config.alpha_latency),
+		.excess_error = verdict.excess_error,
+		.excess_latency = verdict.excess_latency,
+		.margin = e->config.margin,
+		.error = verdict.error,
+		.latency = verdict.latency,
+		.no_worse = evidence_no_worse(e, release->config.alpha, release->config.margin),
+		.blocks = e->blocks,
+		.requests = {(uint64_t)e->total_n[EVIDENCE_STABLE], (uint64_t)e->total_n[EVIDENCE_CANARY]},
+		.split_off = evidence_split_log(&release->split) >= -log(release->config.alpha),
+	};
+}
+
+static void warn_of_split(struct release *release)
+{
+	if (!release->seen.evidence.split_off || release->split_warned)
+		return;
+	release->split_warned = true;
+	log_event("warning", json_pack("{ss ss}", "release", release_name(release), "cause", "sample_ratio"),
+		  "%s: connections are not split as set (%llu to stable, %llu to the canary at %g%%); few clients with many "
+		  "connections, or something answers before serin", release_name(release),
+		  (unsigned long long)release->split.n[EVIDENCE_STABLE],
+		  (unsigned long long)release->split.n[EVIDENCE_CANARY], release->rollout.weight / 100.0);
+}
+
+/* ---- decisions ---- */
+
+static void remember(const struct release *release)
+{
+	struct store_release now = {
+		.phase = release->rollout.phase,
+		.step = release->rollout.step,
+		.weight = release->rollout.phase == SERIN_ROLLED_BACK ? release->rollout.retry_weight : release->rollout.weight,
+		.manual = release->rollout.manual,
+	};
+
+	store_set_release(release->world->store, release_name(release), release_version(release, EVIDENCE_STABLE),
+			  release_version(release, EVIDENCE_CANARY), &now);
+}
+
+static void start_drain(struct release *release, const struct serin_decision *decision)
+{
+	release->drain.weight = decision->weight_to;
+	release->drain.began_ns = decision->at_ns;
+	release->drain.deadline_ns = decision->hung ? 0 : release->config.drain_ns;
+	release->drain.failing = decision->to == SERIN_ROLLED_BACK;
+	release->drain.active = true;
+}
+
+static double unix_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+static void record(struct release *release, const struct serin_decision *decision)
+{
+	json_t *json = report_decision(release_name(release), release_version(release, EVIDENCE_STABLE),
+				       release_version(release, EVIDENCE_CANARY), decision, release->decided_unix);
+
+	remember(release);
+	announce_decision(release_name(release), decision, json_incref(json));
+	store_decision(release->world->store, release_name(release), json);
+}
+
+/* A decision has been made. What is left for the next agent first: one that is killed between the two lines leaves a weight
+ * that the next one lowers at once, never a canary that was taken out and comes back. Then traffic, then the record. */
+static int carry_out(struct release *release, const struct serin_decision *decision, const struct serin_snapshot *now)
+{
+	int r;
+
+	if (decision->weight_from != decision->weight_to) { /* the same weight again is no new step */
+		edges_thaw(&release->edges);
+		for (unsigned arm = 0; arm < EVIDENCE_ARMS; arm++)
+			release->begun[arm] = now->tally[target_of(release, arm)].service_requests;
+		release->n_seconds = 0;
+		start_drain(release, decision);
+	}
+	release->decided_unix = unix_now();
+	if (!decision->weight_from && decision->weight_to)
+		begin_evidence(release, decision->at_ns); /* without memory for it the gates are left */
+	leave_state(release);
+	r = pay(release);
+	if (r == 0)
+		r = set_comparing(release, wants_comparison(release));
+	record(release, decision);
+	return r;
+}
+
+int release_order(struct release *release, enum serin_order order, uint32_t weight, const struct serin_snapshot *now,
+		  char ret_why[RELEASE_WHY_MAX])
+{
+	struct serin_decision decision;
+	char refusal[ROLLOUT_WHY_MAX] = "";
+	int r;
+
+	release->seen.now_ns = now->now_ns;
+	look_at_split(release, now->steered[release->index]);
+	r = rollout_order(&release->rollout, &release->config.policy, &release->seen, order, weight, &decision, refusal);
+	if (r < 0) {
+		snprintf(ret_why, RELEASE_WHY_MAX, "%s: %s", release_name(release), refusal);
+		return r;
+	}
+	r = carry_out(release, &decision, now);
+	if (r < 0)
+		snprintf(ret_why, RELEASE_WHY_MAX, "the kernel refused the weight: %s; it is tried again each tick",
+			 strerror(-r));
+	return r;
+}
+
+/* ---- a look ---- */
+
+static void push_second(struct release *release, const struct serin_snapshot *now)
+{
+	release->second = (release->second + 1) % ARRAY_SIZE(release->seconds);
+	if (release->n_seconds < ARRAY_SIZE(release->seconds))
+		release->n_seconds++;
+	for (unsigned arm = 0; arm < EVIDENCE_ARMS; arm++) {
+		const struct serin_tally *tally = &now->tally[target_of(release, arm)];
+
+		release->seconds[release->second].exits[arm] = tally->exits_signal + tally->exits_error;
+	}
+}
+
+static uint64_t recent_exits(const struct release *release, const struct serin_snapshot *now, enum evidence_arm arm)
+{
+	const struct serin_tally *tally = &now->tally[target_of(release, arm)];
+	unsigned oldest;
+
+	if (!release->n_seconds)
+		return 0;
+	oldest = (release->second + ARRAY_SIZE(release->seconds) + 1 - release->n_seconds) % ARRAY_SIZE(release->seconds);
+	return tally->exits_signal + tally->exits_error - release->seconds[oldest].exits[arm];
+}
+
+static void update_note(struct release *release)
+{
+	const struct targets *targets = release->world->targets;
+	const struct serin_target *canary = &targets->all[release->canary];
+
+	release->note[0] = '\0';
+	if (targets->mptcp[release->canary])
+		snprintf(release->note, sizeof(release->note), "canary listens with MPTCP: everything goes to stable");
+	else if (targets->unsteered[release->canary])
+		snprintf(release->note, sizeof(release->note),
+			 "the kernel took not all of the canary's listeners (at most %d): the others get nothing", SERIN_SLOTS);
+	else if (!canary->n_listeners && canary->match.endpoint.port)
+		snprintf(release->note, sizeof(release->note), "canary does not listen on port %u: everything goes to stable",
+			 canary->match.endpoint.port);
+	else if (!canary->n_listeners)
+		snprintf(release->note, sizeof(release->note), "canary does not listen: everything goes to stable");
+}
+
+/* Those of the canary, as the state machine takes them. */
+static void select_external(struct release *release)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < release->n_external; i++)
+		if (!strcmp(release->external[i].version, release_version(release, EVIDENCE_CANARY)))
+			release->of_canary[n++] = release->external[i].figure;
+	release->seen.external = release->of_canary;
+	release->seen.n_external = n;
+}
+
+static void look(struct release *release, const struct serin_snapshot *now, const struct serin_figures *figures)
+{
+	const struct targets *targets = release->world->targets;
+	struct serin_observation *seen = &release->seen;
+
+	seen->now_ns = now->now_ns;
+	seen->stable = figures[release->stable];
+	seen->canary = figures[release->canary];
+	for (unsigned arm = 0; arm < EVIDENCE_ARMS; arm++) {
+		seen->step_requests[arm] = now->tally[target_of(release, arm)].service_requests - release->begun[arm];
+		seen->exits[arm] = recent_exits(release, now, arm);
+	}
+	seen->stable_listens = targets->all[release->stable].n_listeners > 0;
+	seen->canary_listens = targets->all[release->canary].n_listeners > 0 && !targets->mptcp[release->canary];
+	judge(release, &seen->evidence);
+	select_external(release);
+}
+
+int release_tick(struct release *release, const struct serin_snapshot *now, const struct serin_figures *figures,
+		 bool second)
+{
+	struct serin_decision decision;
+	int r = 0;
+
+	if (second) {
+		push_second(release, now);
+		r = edges_look(&release->edges, release->world->targets, release->world->loader, release->comparing);
+	}
+	if (r < 0)
+		return r;
+	look_at_split(release, now->steered[release->index]);
+	if (release->comparing) {
+		end_cohort(release, now->now_ns);
+		evidence_tick(&release->evidence, now->now_ns);
+	}
+	update_note(release);
+	look(release, now, figures);
+	warn_of_split(release);
+	if (rollout_tick(&release->rollout, &release->config.policy, &release->seen, &decision))
+		carry_out(release, &decision, now);
+	else if (release->comparing)
+		leave_state(release);
+	return 0;
+}
+
+int release_monitor(struct release *release, const char *version, const char *name, double value, uint64_t now_ns)
+{
+	const char *canary = release_version(release, EVIDENCE_CANARY);
+	struct release_external *e;
+	unsigned i;
+
+	if (version && strcmp(version, canary) && strcmp(version, release_version(release, EVIDENCE_STABLE)))
+		return -ENOENT;
+	version = version ? version : canary;
+	for (i = 0; i < release->n_external; i++)
+		if (!strcmp(release->external[i].version, version) && !strcmp(release->external[i].figure.name, name))
+			break;
+	if (i == ROLLOUT_EXTERNAL_MAX)
+		return -ENOSPC;
+	e = &release->external[i];
+	release->n_external += i == release->n_external;
+	snprintf(e->version, sizeof(e->version), "%s", version);
+	snprintf(e->figure.name, sizeof(e->figure.name), "%s", name);
+	e->figure.value = value;
+	e->figure.at_ns = now_ns;
+	leave_state(release);
+	return 0;
+}
+
+/* ---- start and end ---- */
+
+/* When the newest decision that the history has was made; 0: it has none. */
+static double newest_in_history(const struct release *release)
+{
+	json_t *history = store_history(release->world->store, release_name(release), 1);
+	double at = json_number_value(json_object_get(json_array_get(history, 0), "at_unix"));
+
+	json_decref(history);
+	return at;
+}
+
+/* An agent that was killed right after a decision has carried it out, but may not have written it down. The same moment is
+ * the same decision; a history that was removed meanwhile begins with it. */
+static void make_up_history(struct release *release)
+{
+	if (release->decided_unix - newest_in_history(release) < HISTORY_SECONDS)
+		return;
+	remember(release);
+	store_decision(release->world->store, release_name(release),
+		       report_decision(release_name(release), release_version(release, EVIDENCE_STABLE),
+				       release_version(release, EVIDENCE_CANARY), &release->rollout.latest,
+				       release->decided_unix));
+}
+
+static void take_up_state(struct release *release, const struct state *state)
+{
+	release->rollout = state->rollout;
+	release->decided_unix = state->decided_unix;
+	release->evidence = state->evidence;
+	release->split = state->split;
+	memcpy(release->steered, state->steered, sizeof(release->steered));
+	memcpy(release->begun, state->begun, sizeof(release->begun));
+	memcpy(release->external, state->external, sizeof(release->external));
+	release->n_external = state->n_external <= ROLLOUT_EXTERNAL_MAX ? state->n_external : 0;
+	release->drain.weight = release->rollout.weight;
+	release->drain.began_ns = state->drain_began_ns;
+	release->drain.deadline_ns = state->drain_deadline_ns;
+	release->drain.failing = release->rollout.phase == SERIN_ROLLED_BACK;
+	release->drain.active = true;
+	make_up_history(release);
+}
+
+/* No pinned state: where the store says that it was. */
+static void take_up_history(struct release *release, uint64_t now_ns)
+{
+	struct store_release was;
+
+	if (store_release(release->world->store, release_name(release), release_version(release, EVIDENCE_STABLE),
+			  release_version(release, EVIDENCE_CANARY), &was) <= 0)
+		return;
+	rollout_restore(&release->rollout, &release->config.policy, was.phase, was.step, was.weight, was.manual, now_ns);
+}
+
+static int configure(struct release *release)
+{
+	struct targets *targets = release->world->targets;
+	int r;
+
+	r = steer_configure(release->steer, release->config.sticky, release->config.rules, release->config.n_rules);
+	if (r == 0)
+		r = targets_set_deadline(targets, release->world->loader, release->stable, release->config.deadline_ns);
+	if (r == 0)
+		r = targets_set_deadline(targets, release->world->loader, release->canary, release->config.deadline_ns);
+	release->drain.max_age_ns = release->config.max_age_ns;
+	release->edges.margin = release->config.latency_margin;
+	release->edges.floor_ns = release->config.latency_floor_ns;
+	return r;
+}
+
+/* Where it was, and the kernel told so. */
+static int take_up(struct release *release, bool taken_over)
+{
+	_cleanup_free_ struct state *state = calloc(1, sizeof(*state));
+	uint64_t now = util_now();
+	int r;
+
+	if (!state)
+		return -ENOMEM;
+	r = begin_evidence(release, now);
+	if (r < 0)
+		return r;
+	if (taken_over && find_state(release, state))
+		take_up_state(release, state);
+	else
+		take_up_history(release, now);
+	r = configure(release);
+	if (r == 0)
+		r = pay(release);
+	if (r == 0)
+		r = set_comparing(release, wants_comparison(release));
+	leave_state(release);
+	return r;
+}
+
+int release_open(const struct release_world *world, uint32_t index, const struct serin_release_config *config,
+		 unsigned stable, unsigned canary, bool taken_over, struct release **ret, char ret_why[RELEASE_WHY_MAX])
+{
+	struct release *release = calloc(1, sizeof(*release));
+	int r;
+
+	if (!release)
+		return -ENOMEM;
+	release->world = world;
+	release->config = *config;
+	release->index = index;
+	release->stable = stable;
+	release->canary = canary;
+	release->drain.stable = stable;
+	release->drain.canary = canary;
+	edges_init(&release->edges, stable, canary);
+	r = steer_open(world->loader, index, &config->service, &release->steer);
+	if (r < 0) {
+		snprintf(ret_why, RELEASE_WHY_MAX, "cannot take hold of the service port %u: %s", config->service.port,
+			 r == -EBUSY ? "another release steers it" : strerror(-r));
+		release_close(release, false);
+		return r;
+	}
+	targets_steer(world->targets, stable, index, config->service.port, NULL);
+	targets_steer(world->targets, canary, index, config->service.port, release->steer);
+	r = take_up(release, taken_over);
+	if (r < 0) {
+		snprintf(ret_why, RELEASE_WHY_MAX, "the kernel does not take release %s: %s", release_name(release),
+			 strerror(-r));
+		release_close(release, false);
+		return r;
+	}
+	*ret = release;
+	return 0;
+}
+
+void release_close(struct release *release, bool keep)
+{
+	if (!release)
+		return;
+	if (keep)
+		steer_leave(release->steer);
+	else
+		steer_close(release->steer);
+	free(release->clients);
+	free(release);
+}
+
+int release_reconfigure(struct release *release, const struct serin_release_config *config, uint64_t now_ns)
+{
+	struct serin_release_config before = release->config;
+	int r;
+
+	release->config = *config;
+	r = configure(release);
+	if (r < 0) {
+		release->config = before;
+		configure(release);
+		return r;
+	}
+	release->evidence.config.alpha_error = release->evidence.config.alpha_latency = config->alpha / 2;
+	release->evidence.config.margin = config->margin;
+	if (config->sticky != before.sticky)
+		r = begin_evidence(release, now_ns); /* other blocks */
+	rollout_replan(&release->rollout, &release->config.policy, now_ns);
+	if (r == 0)
+		r = pay(release);
+	if (r == 0)
+		r = set_comparing(release, wants_comparison(release));
+	leave_state(release);
+	return r;
+}
+
+json_t *release_report(const struct release *release, const struct serin_snapshot *newest)
+{
+	struct serin_observation seen = release->seen;
+	struct report_release shown = {
+		.name = release_name(release),
+		.stable = release_version(release, EVIDENCE_STABLE),
+		.canary = release_version(release, EVIDENCE_CANARY),
+		.rollout = &release->rollout,
+		.policy = &release->config.policy,
+		.seen = &seen,
+		.steered = newest->steered[release->index],
+		.draining = {release->drained.connections, release->drained.in_flight, release->drained.ended,
+			     release->drained.reset, release->drained.aged, release->drained.unreachable},
+		.note = *release->note ? release->note : NULL,
+	};
+
+	seen.now_ns = util_now();
+	return report_release(&shown);
+}
