@@ -107,10 +107,11 @@ check "canary connections after the lease" "$before" "$(dump '.models[1].connect
 # A new agent cleans up after the dead one, and leaves nothing itself.
 start_agent 100
 
-# The canary loses its connections, and nobody a request.
+# The canary loses its connections, and nobody a request. The agent went on with the weight of the one before.
+build/serin weight chat 100
 build/load --url "$service" --rate 8 --connections 8 --json >/tmp/drain.json &
 load=$!
-wait_for 20 "connections to the canary" is '.models[1].connections.opened >= 8' true
+wait_for 20 "connections to the canary" is '.models[1].connections.open >= 8' true
 build/serin weight chat 0
 wait_for 20 "drained connections" is '.releases[0].draining | "\(.ended) \(.connections)"' "8 0"
 kill -TERM $load
