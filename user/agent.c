@@ -162,19 +162,21 @@ static int handle_monitor(void *context, const char *name, const char *version, 
 	return r;
 }
 
-static json_t *releases(struct agent *agent)
+static json_t *releases(struct agent *agent, const struct serin_snapshot *now)
 {
 	json_t *all = json_array();
 
 	for (unsigned i = 0; i < SERIN_RELEASES_MAX; i++)
 		if (agent->releases[i])
-			json_array_append_new(all, release_report(agent->releases[i], window_newest(&agent->window)));
+			json_array_append_new(all, release_report(agent->releases[i], now));
 	return all;
 }
 
 static json_t *handle_releases(void *context)
 {
-	return json_pack("{so}", "releases", releases(context));
+	struct agent *agent = context;
+
+	return json_pack("{so}", "releases", releases(agent, window_newest(&agent->window)));
 }
 
 static json_t *handle_history(void *context, const char *release, unsigned limit)
@@ -244,7 +246,7 @@ static json_t *handle_dump(void *context)
 	}
 	return json_pack("{so so so so}", "agent",
 			 report_agent(true, getpid(), (double)(util_now() - agent->start_ns) / 1e9), "models", models,
-			 "releases", releases(agent), "losses", report_losses(now.losses));
+			 "releases", releases(agent, &now), "losses", report_losses(now.losses));
 }
 
 /* ---- targets come and go ---- */
@@ -530,7 +532,7 @@ static void announce_second(struct agent *agent)
 				v->release = &shown[j];
 		n++;
 	}
-	announce_tick(versions, n, shown, n_releases, releases(agent));
+	announce_tick(versions, n, shown, n_releases, releases(agent, window_newest(&agent->window)));
 }
 
 /* What it does after the decisions: it may take its time, and nothing of it steers. */
@@ -699,6 +701,14 @@ static int add_release(struct agent *agent, const struct serin_release_config *c
 			    &agent->releases[index], agent->why);
 }
 
+static int change_release(struct agent *agent, const struct serin_release_config *c, unsigned index)
+{
+	int r = release_reconfigure(agent->releases[index], c, (unsigned)targets_find(&agent->targets, c->name, c->stable),
+				    (unsigned)targets_find(&agent->targets, c->name, c->canary), util_now());
+
+	return r < 0 ? fail(agent, r, "the kernel does not take release %s: %s", c->name, strerror(-r)) : 0;
+}
+
 /* Releases that an earlier agent left go on in the places they had; what else it held is let go. */
 static int take_up_releases(struct agent *agent, const struct serin_config *config)
 {
@@ -727,7 +737,7 @@ static int add_releases(struct agent *agent, const struct serin_config *config, 
 		int index = find_index(agent, c);
 
 		if (index >= 0) {
-			r = taken_over ? 0 : release_reconfigure(agent->releases[index], c, util_now());
+			r = taken_over ? 0 : change_release(agent, c, (unsigned)index);
 			continue;
 		}
 		index = free_index(agent);

@@ -14,7 +14,7 @@
 
 #define COHORT_NS (60 * NSEC_PER_SEC) /* of sticky clients, the least */
 #define HISTORY_SECONDS 1e-4  /* decisions that are less apart are one: there is one a tick at most */
-#define STATE_VERSION 2
+#define STATE_VERSION 3
 
 /* What it leaves for the next agent. Without pointers, and complete: what is not here begins anew there. */
 struct state {
@@ -29,8 +29,7 @@ struct state {
 	uint64_t drain_deadline_ns;
 	double decided_unix;
 	struct release_external external[ROLLOUT_EXTERNAL_MAX];
-	uint32_t n_external;
-	uint32_t comparing;
+	uint64_t n_external;
 };
 _Static_assert(sizeof(struct state) <= SERIN_STATE_MAX, "raise SERIN_STATE_MAX");
 
@@ -72,7 +71,6 @@ static void leave_state(const struct release *release)
 	state->decided_unix = release->decided_unix;
 	memcpy(state->external, release->external, sizeof(state->external));
 	state->n_external = release->n_external;
-	state->comparing = release->comparing;
 	loader_state_write(release->world->loader, release->index, state, sizeof(*state));
 }
 
@@ -138,6 +136,14 @@ static bool wants_comparison(const struct release *release)
 	return release->config.evidence && release->rollout.weight > 0 && release->rollout.weight < SERIN_WEIGHT_MAX;
 }
 
+/* All that follows from where it stands. */
+static int tell_kernel(struct release *release)
+{
+	int r = pay(release);
+
+	return r < 0 ? r : set_comparing(release, wants_comparison(release));
+}
+
 /* ---- evidence ---- */
 
 static int begin_evidence(struct release *release, uint64_t now_ns)
@@ -158,6 +164,16 @@ static int begin_evidence(struct release *release, uint64_t now_ns)
 	free(release->clients);
 	release->clients = calloc(1, sizeof(*release->clients));
 	return release->clients ? 0 : -ENOMEM;
+}
+
+/* The bounds that the configuration has now. Sticky clients have other blocks: what there is of the others begins anew. */
+static int set_analysis(struct release *release, uint64_t now_ns)
+{
+	struct evidence_config *config = &release->evidence.config;
+
+	config->alpha_error = config->alpha_latency = release->config.alpha / 2;
+	config->margin = release->config.margin;
+	return config->sticky == release->config.sticky ? 0 : begin_evidence(release, now_ns);
 }
 
 void release_feed(struct release *release, uint64_t hash, const struct serin_client *counts, uint64_t now_ns)
@@ -192,12 +208,34 @@ static void end_cohort(struct release *release, uint64_t now_ns)
 	release->cohort_ns = now_ns;
 }
 
-/* New connections by arm since the last look, at the weight that was set then. */
+static void push_second(struct release *release, const struct serin_snapshot *now)
+{
+	release->second = (release->second + 1) % ARRAY_SIZE(release->seconds);
+	if (release->n_seconds < ARRAY_SIZE(release->seconds))
+		release->n_seconds++;
+	for (unsigned arm = 0; arm < EVIDENCE_ARMS; arm++) {
+		const struct serin_tally *tally = &now->tally[target_of(release, arm)];
+
+		release->seconds[release->second].exits[arm] = tally->exits_signal + tally->exits_error;
+	}
+}
+
+/* What was counted before a weight is none of its own. */
+static void begin_counts(struct release *release, const struct serin_snapshot *now)
+{
+	for (unsigned arm = 0; arm < EVIDENCE_ARMS; arm++)
+		release->begun[arm] = now->tally[target_of(release, arm)].service_requests;
+	release->n_seconds = 0;
+	push_second(release, now);
+}
+
+/* New connections by arm since the last look, at the weight that was set then. Those of a sticky client are all one draw, so
+ * that their number says nothing of the split. */
 static void look_at_split(struct release *release, const uint64_t *steered)
 {
 	const uint64_t *before = release->steered;
 
-	if (release->comparing)
+	if (release->comparing && !release->config.sticky)
 		evidence_split_add(&release->split, (double)release->rollout.weight / SERIN_WEIGHT_MAX,
 				   steered[SERIN_STEERED_STABLE] - before[SERIN_STEERED_STABLE],
 				   steered[SERIN_STEERED_CANARY] + steered[SERIN_STEERED_ABSENT] -
@@ -237,7 +275,7 @@ static void warn_of_split(struct release *release)
 		  "%s: connections are not split as set (%llu to stable, %llu to the canary at %g%%); few clients with many "
 		  "connections, or something answers before serin", release_name(release),
 		  (unsigned long long)release->split.n[EVIDENCE_STABLE],
-		  (unsigned long long)release->split.n[EVIDENCE_CANARY], release->rollout.weight / 100.0);
+		  (unsigned long long)release->split.n[EVIDENCE_CANARY], release->split.weight * 100);
 }
 
 /* ---- decisions ---- */
@@ -290,18 +328,14 @@ static int carry_out(struct release *release, const struct serin_decision *decis
 
 	if (decision->weight_from != decision->weight_to) { /* the same weight again is no new step */
 		edges_thaw(&release->edges);
-		for (unsigned arm = 0; arm < EVIDENCE_ARMS; arm++)
-			release->begun[arm] = now->tally[target_of(release, arm)].service_requests;
-		release->n_seconds = 0;
+		begin_counts(release, now);
 		start_drain(release, decision);
 	}
 	release->decided_unix = unix_now();
 	if (!decision->weight_from && decision->weight_to)
 		begin_evidence(release, decision->at_ns); /* without memory for it the gates are left */
 	leave_state(release);
-	r = pay(release);
-	if (r == 0)
-		r = set_comparing(release, wants_comparison(release));
+	r = tell_kernel(release);
 	record(release, decision);
 	return r;
 }
@@ -328,18 +362,6 @@ int release_order(struct release *release, enum serin_order order, uint32_t weig
 }
 
 /* ---- a look ---- */
-
-static void push_second(struct release *release, const struct serin_snapshot *now)
-{
-	release->second = (release->second + 1) % ARRAY_SIZE(release->seconds);
-	if (release->n_seconds < ARRAY_SIZE(release->seconds))
-		release->n_seconds++;
-	for (unsigned arm = 0; arm < EVIDENCE_ARMS; arm++) {
-		const struct serin_tally *tally = &now->tally[target_of(release, arm)];
-
-		release->seconds[release->second].exits[arm] = tally->exits_signal + tally->exits_error;
-	}
-}
 
 static uint64_t recent_exits(const struct release *release, const struct serin_snapshot *now, enum evidence_arm arm)
 {
@@ -406,6 +428,11 @@ int release_tick(struct release *release, const struct serin_snapshot *now, cons
 	struct serin_decision decision;
 	int r = 0;
 
+	if (!release->counting) { /* places in the maps may have had another release's counts */
+		memcpy(release->steered, now->steered[release->index], sizeof(release->steered));
+		begin_counts(release, now);
+		release->counting = true;
+	}
 	if (second) {
 		push_second(release, now);
 		r = edges_look(&release->edges, release->world->targets, release->world->loader, release->comparing);
@@ -485,7 +512,8 @@ static void take_up_state(struct release *release, const struct state *state)
 	memcpy(release->steered, state->steered, sizeof(release->steered));
 	memcpy(release->begun, state->begun, sizeof(release->begun));
 	memcpy(release->external, state->external, sizeof(release->external));
-	release->n_external = state->n_external <= ROLLOUT_EXTERNAL_MAX ? state->n_external : 0;
+	release->n_external = state->n_external <= ROLLOUT_EXTERNAL_MAX ? (unsigned)state->n_external : 0;
+	release->counting = true;
 	release->drain.weight = release->rollout.weight;
 	release->drain.began_ns = state->drain_began_ns;
 	release->drain.deadline_ns = state->drain_deadline_ns;
@@ -494,15 +522,32 @@ static void take_up_state(struct release *release, const struct state *state)
 	make_up_history(release);
 }
 
-/* No pinned state: where the store says that it was. */
+/* A configuration that is not the one it went by. What follows of it for the step is a decision too. */
+static void replan(struct release *release, uint64_t now_ns)
+{
+	uint64_t before = release->rollout.latest.at_ns;
+
+	rollout_replan(&release->rollout, &release->config.policy, now_ns);
+	if (release->rollout.latest.reason != SERIN_REASON_REPLANNED || release->rollout.latest.at_ns == before)
+		return;
+	release->decided_unix = unix_now();
+	record(release, &release->rollout.latest);
+}
+
+/* No pinned state: where the store says that it was, and has said why. */
 static void take_up_history(struct release *release, uint64_t now_ns)
 {
+	const struct serin_decision *restored = &release->rollout.latest;
 	struct store_release was;
 
 	if (store_release(release->world->store, release_name(release), release_version(release, EVIDENCE_STABLE),
 			  release_version(release, EVIDENCE_CANARY), &was) <= 0)
 		return;
 	rollout_restore(&release->rollout, &release->config.policy, was.phase, was.step, was.weight, was.manual, now_ns);
+	if (restored->to != SERIN_IDLE && !release->config.weight) /* a weight to start with gets an answer of its own */
+		announce_decision(release_name(release), restored,
+				  report_decision(release_name(release), release_version(release, EVIDENCE_STABLE),
+						  release_version(release, EVIDENCE_CANARY), restored, unix_now()));
 }
 
 static int configure(struct release *release)
@@ -510,7 +555,11 @@ static int configure(struct release *release)
 	struct targets *targets = release->world->targets;
 	int r;
 
-	r = steer_configure(release->steer, release->config.sticky, release->config.rules, release->config.n_rules);
+	r = targets_steer(targets, release->stable, release->index, release->config.service.port, NULL);
+	if (r == 0)
+		r = targets_steer(targets, release->canary, release->index, release->config.service.port, release->steer);
+	if (r == 0)
+		r = steer_configure(release->steer, release->config.sticky, release->config.rules, release->config.n_rules);
 	if (r == 0)
 		r = targets_set_deadline(targets, release->world->loader, release->stable, release->config.deadline_ns);
 	if (r == 0)
@@ -533,17 +582,26 @@ static int take_up(struct release *release, bool taken_over)
 	r = begin_evidence(release, now);
 	if (r < 0)
 		return r;
-	if (taken_over && find_state(release, state))
+	if (taken_over && find_state(release, state)) {
 		take_up_state(release, state);
-	else
+		r = set_analysis(release, now);
+		replan(release, now);
+	} else {
 		take_up_history(release, now);
-	r = configure(release);
+	}
 	if (r == 0)
-		r = pay(release);
+		r = configure(release);
 	if (r == 0)
-		r = set_comparing(release, wants_comparison(release));
+		r = tell_kernel(release);
 	leave_state(release);
 	return r;
+}
+
+static void take_seats(struct release *release, unsigned stable, unsigned canary)
+{
+	release->stable = release->drain.stable = stable;
+	release->canary = release->drain.canary = canary;
+	edges_init(&release->edges, stable, canary);
 }
 
 int release_open(const struct release_world *world, uint32_t index, const struct serin_release_config *config,
@@ -557,11 +615,7 @@ int release_open(const struct release_world *world, uint32_t index, const struct
 	release->world = world;
 	release->config = *config;
 	release->index = index;
-	release->stable = stable;
-	release->canary = canary;
-	release->drain.stable = stable;
-	release->drain.canary = canary;
-	edges_init(&release->edges, stable, canary);
+	take_seats(release, stable, canary);
 	r = steer_open(world->loader, index, &config->service, &release->steer);
 	if (r < 0) {
 		snprintf(ret_why, RELEASE_WHY_MAX, "cannot take hold of the service port %u: %s", config->service.port,
@@ -569,8 +623,6 @@ int release_open(const struct release_world *world, uint32_t index, const struct
 		release_close(release, false);
 		return r;
 	}
-	targets_steer(world->targets, stable, index, config->service.port, NULL);
-	targets_steer(world->targets, canary, index, config->service.port, release->steer);
 	r = take_up(release, taken_over);
 	if (r < 0) {
 		snprintf(ret_why, RELEASE_WHY_MAX, "the kernel does not take release %s: %s", release_name(release),
@@ -594,11 +646,14 @@ void release_close(struct release *release, bool keep)
 	free(release);
 }
 
-int release_reconfigure(struct release *release, const struct serin_release_config *config, uint64_t now_ns)
+int release_reconfigure(struct release *release, const struct serin_release_config *config, unsigned stable,
+			unsigned canary, uint64_t now_ns)
 {
 	struct serin_release_config before = release->config;
 	int r;
 
+	if (stable != release->stable || canary != release->canary)
+		take_seats(release, stable, canary);
 	release->config = *config;
 	r = configure(release);
 	if (r < 0) {
@@ -606,15 +661,10 @@ int release_reconfigure(struct release *release, const struct serin_release_conf
 		configure(release);
 		return r;
 	}
-	release->evidence.config.alpha_error = release->evidence.config.alpha_latency = config->alpha / 2;
-	release->evidence.config.margin = config->margin;
-	if (config->sticky != before.sticky)
-		r = begin_evidence(release, now_ns); /* other blocks */
-	rollout_replan(&release->rollout, &release->config.policy, now_ns);
+	r = set_analysis(release, now_ns);
+	replan(release, now_ns);
 	if (r == 0)
-		r = pay(release);
-	if (r == 0)
-		r = set_comparing(release, wants_comparison(release));
+		r = tell_kernel(release);
 	leave_state(release);
 	return r;
 }

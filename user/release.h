@@ -46,6 +46,7 @@ struct release {
 	struct serin_observation seen; /* the newest look */
 	struct edges edges;
 
+	bool counting;	/* the counts below have their beginning */
 	bool comparing; /* evidence is being gathered: clients are counted by the kernel */
 	struct serin_evidence evidence;
 	struct evidence_split split;
@@ -110,8 +111,10 @@ int release_order(struct release *release, enum serin_order order, uint32_t weig
  * there are too many names. */
 int release_monitor(struct release *release, const char *version, const char *name, double value, uint64_t now_ns);
 
-/* A new configuration of the same versions and service. 0 or -errno from the kernel. */
-int release_reconfigure(struct release *release, const struct serin_release_config *config, uint64_t now_ns);
+/* A new configuration of the same versions and service; the versions may have got other places as targets. 0 or -errno from
+ * the kernel: the old configuration is then in force. */
+int release_reconfigure(struct release *release, const struct serin_release_config *config, unsigned stable,
+			unsigned canary, uint64_t now_ns);
 
 /* As `serin dump` shows it. `newest`: what was counted by now. A new reference. */
 json_t *release_report(const struct release *release, const struct serin_snapshot *newest);

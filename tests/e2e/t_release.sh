@@ -76,3 +76,30 @@ test_a_failing_canary_is_rolled_back_on_evidence() {
 	need "requests still reach the canary" wait_for 20 release_is .actual_weight.requests 0
 	end clients INT
 }
+
+# With `sticky: client` a client's connections all go the same way, and raising the weight takes nobody off the canary.
+test_sticky_clients_stay_where_they_are() {
+	local client before
+	start_nginx stable 127.0.0.1:8000
+	start_nginx canary 127.0.0.1:8001
+	write_config 'sticky: client' 'start: manual' 'rules: [{from: 127.0.8.0/28, to: stable}, {from: 127.0.8.7, to: canary}]'
+	start_with_config
+	set_weight 50
+	who_answers() {
+		for client in {1..30}; do
+			for _ in 1 2 3 4; do
+				in_ns curl -s --interface "127.0.9.$client" http://127.0.0.1:8000/
+			done | sort -u | tr '\n' ' '
+			echo
+		done
+	}
+	before=$(who_answers)
+	expect_eq "$(sort -u <<<"$before" | tr '\n' ';')" "canary ;stable ;" "each client's answers"
+	set_weight 80
+	expect_eq "$(paste -d: <(echo "$before") <(who_answers) | awk '/^canary :stable/' | wc -l)" 0 "clients taken off the canary"
+	expect_eq "$(in_ns curl -s --interface 127.0.8.3 http://127.0.0.1:8000/)" stable "by the rule for its network"
+	expect_eq "$(in_ns curl -s --interface 127.0.8.7 http://127.0.0.1:8000/)" canary "by the longer prefix"
+	expect_eq "$(release '"\(.steering.ruled_stable) \(.steering.ruled_canary)"')" "1 1" "what was steered by rules"
+	set_weight 0
+	expect_eq "$(in_ns curl -s --interface 127.0.8.7 http://127.0.0.1:8000/)" stable "a rule to the canary without a weight"
+}

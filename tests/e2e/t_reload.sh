@@ -80,6 +80,8 @@ test_reload_of_gates_and_steps() {
 		'rules: [{from: 127.0.9.0/24, to: canary}]'
 	expect "it is refused" reload
 	expect_eq "$(release '"\(.set_weight) \(.step) \(.steps) \(.manual)"')" "10 1 3 true" "weight, step, steps, by hand"
+	expect "that the step is another is not told" said replanned '"step": *1'
+	expect_eq "$(serin history --store "$DIR/serin.db" -o json | jq -r '.[-1].reason_code')" replanned "newest in the history"
 	expect_eq "$(release .gates.P_min)" 0.5 "gate"
 	in_ns curl -s --interface 127.0.9.9 http://127.0.0.1:8000/ >who
 	expect_eq "$(<who)" canary "who answers by the new rule"
@@ -87,6 +89,27 @@ test_reload_of_gates_and_steps() {
 	expect_eq "$(release .set_weight)" 10 "weight after resume"
 	serin promote >/dev/null
 	expect_eq "$(release '"\(.set_weight) \(.step)"')" "20 2" "after promote"
+}
+
+# A version whose match is another is looked for anew; its release goes on, and steers to what is found.
+test_reload_of_where_the_canary_listens() {
+	two_nginx
+	start_nginx moved 127.0.0.1:8003
+	write_models "$V1" "$V2"
+	add_release v1 v2
+	start_with_config
+	set_weight 100
+	in_ns curl -s http://127.0.0.1:8000/ >who
+	expect_eq "$(<who)" canary "who answers before"
+	write_models "$V1" '{name: chat, version: v2, match: {port: 8003}}'
+	add_release v1 v2
+	expect "it is refused" reload
+	expect_eq "$(release '"\(.phase) \(.set_weight)"')" "Progressing 100" "the release"
+	for _ in 1 2 3; do
+		in_ns curl -s http://127.0.0.1:8000/
+	done >who
+	expect_eq "$(sort -u who)" moved "who answers after"
+	need "its requests are nobody's" wait_for 5 dump_is v2 .requests.success 4
 }
 
 # The everyday end of a release: the new version takes the old one's place, and the next one is the canary.
