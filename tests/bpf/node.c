@@ -20,6 +20,7 @@
 #include <bpf/libbpf.h>
 
 #include "serin.skel.h"
+#include "sweeper.h"
 
 #define WAIT_MS 5000
 
@@ -83,7 +84,7 @@ int node_start(void)
 		printf("SKIP: no network namespace, or no ip(8)\n");
 		return NODE_EXIT_SKIP;
 	}
-	if (loader_start(&paths, &node.loader, &taken_over, note, why) < 0 || publish() < 0) {
+	if (sweeper_start(&paths) < 0 || loader_start(&paths, &node.loader, &taken_over, note, why) < 0 || publish() < 0) {
 		printf("the kernel does not take the programs: %s\n", why);
 		return 1;
 	}

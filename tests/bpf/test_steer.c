@@ -1,4 +1,4 @@
-/* Links: tests/bpf/node.c user/steer.c user/loader.c user/match.c user/config.c user/quantity.c user/pins.c user/targets.c user/discover.c user/endpoint.c user/system.c user/util.c -lm */
+/* Links: tests/bpf/node.c tests/bpf/sweeper.c user/steer.c user/loader.c user/match.c user/config.c user/quantity.c user/pins.c user/targets.c user/discover.c user/endpoint.c user/system.c user/util.c -lm */
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * user/steer.c and the program it writes for: real connections, and who took them.
@@ -32,9 +32,10 @@ static struct steer *steer;
 static int open_steer(void **state)
 {
 	struct serin_endpoint service = node_service();
+	int r = steer_open(node.loader, RELEASE, &service, &steer);
 
 	(void)state;
-	return steer_open(node.loader, RELEASE, &service, &steer);
+	return r < 0 ? r : steer_offer(steer, node.listener[NODE_CANARY]); /* the hold before it let go of it */
 }
 
 static int close_steer(void **state)

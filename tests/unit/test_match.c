@@ -10,6 +10,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 /* A process to look at. */
@@ -48,6 +49,7 @@ static int begin(void **state)
 	(void)state;
 	process = fork();
 	if (process == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		execve("/bin/sleep", words, environment);
 		_exit(127);
 	}
@@ -167,6 +169,7 @@ static void a_hostile_command_line_takes_no_time(void **state)
 	words[0] = line;
 	process = fork();
 	if (process == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		execve("/bin/sleep", words, NULL);
 		_exit(127);
 	}

@@ -1,4 +1,4 @@
-/* Links: user/targets.c user/loader.c user/pins.c user/steer.c user/system.c user/discover.c user/match.c user/config.c user/quantity.c user/endpoint.c user/util.c -lbpf -lm */
+/* Links: tests/bpf/sweeper.c user/targets.c user/loader.c user/pins.c user/steer.c user/system.c user/discover.c user/match.c user/config.c user/quantity.c user/endpoint.c user/util.c -lbpf -lm */
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /* With the real programs and maps, in a network namespace of its own. */
 #define _GNU_SOURCE 1
@@ -8,6 +8,7 @@
 #include "serin.skel.h"
 #include "discover.h"
 #include "targets.h"
+#include "../bpf/sweeper.h"
 #include "util.h"
 
 #include <bpf/bpf.h>
@@ -313,7 +314,7 @@ static int load(void **state)
 	snprintf(instance, sizeof(instance), "unit-%d", getpid());
 	config_paths(instance, &paths);
 	targets = calloc(1, sizeof(*targets));
-	if (!targets || loader_start(&paths, &loader, &taken_over, note, why) < 0) {
+	if (!targets || sweeper_start(&paths) < 0 || loader_start(&paths, &loader, &taken_over, note, why) < 0) {
 		fprintf(stderr, "%s\n", why);
 		return -1;
 	}
