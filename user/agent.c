@@ -6,13 +6,14 @@
 #include "announce.h"
 #include "api.h"
 #include "collect.h"
+#include "deployment.h"
 #include "discover.h"
 #include "figures.h"
 #include "instance.h"
 #include "limits.h"
 #include "log.h"
 #include "minutes.h"
-#include "release.h"
+#include "models.h"
 #include "report.h"
 #include "steer.h"
 #include "store.h"
@@ -31,13 +32,6 @@
 #define ELSEWHERE_NS (10 * NSEC_PER_SEC)
 #define HISTORY_NS (24 * 3600 * NSEC_PER_SEC) /* of stable, for a baseline of the past */
 
-/* The maxima of a model, whatever its version. */
-struct model {
-	char name[SERIN_NAME_MAX]; /* empty: no model */
-	struct serin_maxima maxima;
-	struct serin_value saved[SERIN_RESOURCES]; /* in the store */
-};
-
 struct agent {
 	const struct agent_options *options;
 	struct serin_config config; /* what it goes by: the options', until a reload */
@@ -47,10 +41,8 @@ struct agent {
 	struct loader *loader;
 	struct store *store;
 	struct api *api;
-	struct targets targets;
-	struct release_world world;
-	struct release *releases[SERIN_RELEASES_MAX]; /* by their index in the kernel's maps; NULL: none */
-	struct model models[SERIN_TARGETS_MAX];
+	struct deployment deployed;
+	struct models models;
 	struct serin_window window;
 	struct serin_figures figures[SERIN_TARGETS_MAX];
 	struct serin_value limits[SERIN_TARGETS_MAX][SERIN_RESOURCES];
@@ -75,46 +67,7 @@ static int fail(struct agent *agent, int error, const char *format, ...)
 	return error;
 }
 
-static struct release *release_of(const struct agent *agent, unsigned target)
-{
-	uint32_t index = agent->targets.release[target];
-
-	return index < SERIN_RELEASES_MAX ? agent->releases[index] : NULL;
-}
-
 /* ---- what callers may ask for ---- */
-
-/* The release that is meant: by name, by its canary's version, or the only one. */
-static int find_release(struct agent *agent, const char *name, const char *version, struct release **ret, char *why)
-{
-	struct release *found = NULL;
-	unsigned n = 0, all = 0;
-
-	for (unsigned i = 0; i < SERIN_RELEASES_MAX; i++) {
-		struct release *r = agent->releases[i];
-
-		if (!r)
-			continue;
-		all++;
-		if ((name && strcmp(name, release_name(r))) ||
-		    (version && strcmp(version, release_version(r, EVIDENCE_CANARY))))
-			continue;
-		found = r;
-		n++;
-	}
-	if (n == 1) {
-		*ret = found;
-		return 0;
-	}
-	if (!all)
-		snprintf(why, API_WHY_MAX, "no release: the agent was started without --canary and without a file that has one");
-	else if (n)
-		snprintf(why, API_WHY_MAX, "%u releases fit; say which by \"release\"", n);
-	else
-		snprintf(why, API_WHY_MAX, "no release %s%s%s; `serin status` shows what there is", name ? name : "",
-			 version ? " with version " : "", version ? version : "");
-	return -ENOENT;
-}
 
 /*
  * The moment of an order. The counts of that moment become a snapshot, with which a new weight's window begins: by the next
@@ -127,7 +80,7 @@ static const struct serin_snapshot *moment_for(struct agent *agent, const struct
 	struct serin_snapshot now = *newest; /* what is not read each tick stands as it was */
 
 	if ((order == SERIN_ORDER_WEIGHT && weight == release->rollout.weight) || order == SERIN_ORDER_PAUSE ||
-	    collect_snapshot(loader_maps(agent->loader), agent->targets.n, &now) < 0) /* the next tick says so and ends */
+	    collect_snapshot(loader_maps(agent->loader), agent->deployed.targets.n, &now) < 0) /* the next tick says so and ends */
 		return newest;
 	*window_push(&agent->window) = now;
 	return window_newest(&agent->window);
@@ -140,7 +93,7 @@ static int handle_order(void *context, enum serin_order order, const char *name,
 	struct release *release;
 	int r;
 
-	r = find_release(agent, name, version, &release, why);
+	r = deployment_find(&agent->deployed, name, version, &release, why);
 	return r < 0 ? r : release_order(release, order, weight, moment_for(agent, release, order, weight), why);
 }
 
@@ -151,7 +104,7 @@ static int handle_monitor(void *context, const char *name, const char *version, 
 	struct release *release;
 	int r;
 
-	r = find_release(agent, name, NULL, &release, why);
+	r = deployment_find(&agent->deployed, name, NULL, &release, why);
 	if (r == 0)
 		r = release_monitor(release, version, figure, value, util_now());
 	if (r == -ENOENT && !*why)
@@ -167,8 +120,8 @@ static json_t *releases(struct agent *agent, const struct serin_snapshot *now)
 	json_t *all = json_array();
 
 	for (unsigned i = 0; i < SERIN_RELEASES_MAX; i++)
-		if (agent->releases[i])
-			json_array_append_new(all, release_report(agent->releases[i], now));
+		if (agent->deployed.releases[i])
+			json_array_append_new(all, release_report(agent->deployed.releases[i], now));
 	return all;
 }
 
@@ -192,9 +145,9 @@ static bool handle_ready(void *context, char why[API_WHY_MAX])
 	struct agent *agent = context;
 
 	for (unsigned i = 0; i < SERIN_RELEASES_MAX; i++) {
-		if (!agent->releases[i] || !agent->releases[i]->owed)
+		if (!agent->deployed.releases[i] || !agent->deployed.releases[i]->owed)
 			continue;
-		snprintf(why, API_WHY_MAX, "the kernel has not taken the weight of %s", release_name(agent->releases[i]));
+		snprintf(why, API_WHY_MAX, "the kernel has not taken the weight of %s", release_name(agent->deployed.releases[i]));
 		return false;
 	}
 	return true;
@@ -210,7 +163,7 @@ static json_t *model(struct agent *agent, const struct serin_snapshot *snapshot,
 {
 	_cleanup_free_ struct serin_hist *hists = calloc(SERIN_LATENCIES, sizeof(*hists));
 	struct report_target t = {
-		.target = &agent->targets.all[index],
+		.target = &agent->deployed.targets.all[index],
 		.snapshot = snapshot,
 		.index = index,
 		.figures = &agent->figures[index],
@@ -232,12 +185,12 @@ static json_t *handle_dump(void *context)
 	json_t *models = json_array();
 
 	/* Totals are read now: who asks after the last answer gets all of them. What cannot be read is not shown as 0. */
-	if (collect_snapshot(loader_maps(agent->loader), agent->targets.n, &now) < 0) {
+	if (collect_snapshot(loader_maps(agent->loader), agent->deployed.targets.n, &now) < 0) {
 		json_decref(models);
 		return NULL;
 	}
-	for (unsigned i = 0; i < agent->targets.n; i++) {
-		if (!targets_is_used(&agent->targets, i))
+	for (unsigned i = 0; i < agent->deployed.targets.n; i++) {
+		if (!targets_is_used(&agent->deployed.targets, i))
 			continue;
 		if (json_array_append_new(models, model(agent, &now, i)) < 0) {
 			json_decref(models);
@@ -253,15 +206,15 @@ static json_t *handle_dump(void *context)
 
 static void say_changes(struct agent *agent, unsigned changed)
 {
-	for (unsigned i = 0; i < agent->targets.n; i++) {
+	for (unsigned i = 0; i < agent->deployed.targets.n; i++) {
 		if (!(changed & 1U << i))
 			continue;
-		if (agent->targets.mptcp[i])
-			announce_mptcp(&agent->targets.all[i]);
-		else if (agent->targets.all[i].n_listeners)
-			announce_listening(&agent->targets.all[i]);
+		if (agent->deployed.targets.mptcp[i])
+			announce_mptcp(&agent->deployed.targets.all[i]);
+		else if (agent->deployed.targets.all[i].n_listeners)
+			announce_listening(&agent->deployed.targets.all[i]);
 		else
-			announce_waiting(&agent->targets.all[i]);
+			announce_waiting(&agent->deployed.targets.all[i]);
 	}
 }
 
@@ -271,11 +224,12 @@ static void look_elsewhere(struct agent *agent)
 	if (agent->elsewhere_ns && util_now() - agent->elsewhere_ns < ELSEWHERE_NS)
 		return; /* it reads the sockets of every namespace */
 	agent->elsewhere_ns = util_now();
-	for (unsigned i = 0; i < agent->targets.n; i++) {
-		const struct serin_target *t = &agent->targets.all[i];
+	for (unsigned i = 0; i < agent->deployed.targets.n; i++) {
+		const struct serin_target *t = &agent->deployed.targets.all[i];
 		uint32_t pid;
 
-		if (!targets_is_used(&agent->targets, i) || t->n_listeners || agent->said_elsewhere[i] || !t->match.endpoint.port)
+		if (!targets_is_used(&agent->deployed.targets, i) || t->n_listeners || agent->said_elsewhere[i] ||
+		    !t->match.endpoint.port)
 			continue;
 		pid = discover_elsewhere(t->match.endpoint.port);
 		if (!pid)
@@ -289,10 +243,10 @@ static int refresh(struct agent *agent, struct serin_snapshot *snapshot)
 {
 	int changed, r;
 
-	changed = targets_refresh(&agent->targets, agent->loader);
+	changed = targets_refresh(&agent->deployed.targets, agent->loader);
 	if (changed < 0)
 		return changed;
-	r = targets_measure(&agent->targets, agent->loader, snapshot);
+	r = targets_measure(&agent->deployed.targets, agent->loader, snapshot);
 	if (r < 0)
 		return r;
 	say_changes(agent, (unsigned)changed);
@@ -301,39 +255,27 @@ static int refresh(struct agent *agent, struct serin_snapshot *snapshot)
 
 /* ---- figures ---- */
 
-static struct model *model_of(struct agent *agent, unsigned target)
+static struct serin_maxima *maxima_of(struct agent *agent, unsigned target)
 {
-	const char *name = agent->targets.all[target].model;
-	unsigned i = 0;
-
-	while (i < SERIN_TARGETS_MAX && agent->models[i].name[0] && strcmp(agent->models[i].name, name))
-		i++;
-	if (i == SERIN_TARGETS_MAX)
-		return NULL; /* reloads have brought more names than that: the last ones have no past */
-	if (!agent->models[i].name[0]) {
-		memcpy(agent->models[i].name, name, sizeof(agent->models[i].name));
-		if (store_maxima(agent->store, name, agent->models[i].saved) == 0)
-			memcpy(agent->models[i].maxima.max, agent->models[i].saved, sizeof(agent->models[i].saved));
-	}
-	return &agent->models[i];
+	return models_maxima(&agent->models, agent->store, agent->deployed.targets.all[target].model);
 }
 
 /* R by the limits of the target's first process, which are looked at once a second. */
 static void look_at_limits(struct agent *agent)
 {
-	for (unsigned i = 0; agent->config.maximum_is_limit && i < agent->targets.n; i++)
-		if (agent->targets.all[i].n_pids)
-			limits_of(agent->targets.all[i].pids[0], agent->limits[i]);
+	for (unsigned i = 0; agent->config.maximum_is_limit && i < agent->deployed.targets.n; i++)
+		if (agent->deployed.targets.all[i].n_pids)
+			limits_of(agent->deployed.targets.all[i].pids[0], agent->limits[i]);
 }
 
 static void compare_resources(struct agent *agent, unsigned target, const struct serin_snapshot *begin)
 {
-	struct model *model = model_of(agent, target);
+	struct serin_maxima *maxima = maxima_of(agent, target);
 
 	if (agent->config.maximum_is_limit)
 		figures_compare(&agent->figures[target], agent->limits[target]);
-	else if (model)
-		maxima_compare(&model->maxima, begin->now_ns, &agent->figures[target]);
+	else if (maxima)
+		maxima_compare(maxima, begin->now_ns, &agent->figures[target]);
 }
 
 static void update_figures(struct agent *agent, const struct serin_snapshot *now)
@@ -341,41 +283,29 @@ static void update_figures(struct agent *agent, const struct serin_snapshot *now
 	uint64_t length = agent->config.window_ns;
 	bool whole[SERIN_TARGETS_MAX] = {}; /* a shorter window is no fair maximum */
 
-	for (unsigned i = 0; i < agent->targets.n; i++) {
-		const struct release *release = release_of(agent, i);
+	for (unsigned i = 0; i < agent->deployed.targets.n; i++) {
+		const struct release *release = deployment_release_of(&agent->deployed, i);
 		const struct serin_snapshot *begin = window_begin(&agent->window, length, release ? release->rollout.since_ns : 0);
 
-		if (!targets_is_used(&agent->targets, i))
+		if (!targets_is_used(&agent->deployed.targets, i))
 			continue;
 		whole[i] = now->now_ns - begin->now_ns >= length;
 		figures_of(begin, now, i, agent->config.success, &agent->figures[i]);
 		compare_resources(agent, i, begin);
 	}
-	for (unsigned i = 0; i < agent->targets.n; i++) {
-		struct model *model = whole[i] ? model_of(agent, i) : NULL;
+	for (unsigned i = 0; i < agent->deployed.targets.n; i++) {
+		struct serin_maxima *maxima = whole[i] ? maxima_of(agent, i) : NULL;
 
-		if (model)
-			maxima_record(&model->maxima, now->now_ns, &agent->figures[i]);
+		if (maxima)
+			maxima_record(maxima, now->now_ns, &agent->figures[i]);
 	}
 	for (unsigned i = 0; i < SERIN_RELEASES_MAX; i++) {
-		const struct release *r = agent->releases[i];
+		const struct release *r = agent->deployed.releases[i];
 
 		if (!r)
 			continue;
 		figures_anomaly(&agent->figures[r->canary], &agent->figures[r->stable], (double)length / 1e9);
 		figures_cpu_ratio(&agent->figures[r->canary], &agent->figures[r->stable]);
-	}
-}
-
-static void save_maxima(struct agent *agent)
-{
-	for (unsigned i = 0; i < SERIN_TARGETS_MAX && agent->models[i].name[0]; i++) {
-		struct model *m = &agent->models[i];
-
-		if (!memcmp(m->saved, m->maxima.max, sizeof(m->saved)))
-			continue;
-		memcpy(m->saved, m->maxima.max, sizeof(m->saved));
-		store_set_maxima(agent->store, m->name, m->saved);
 	}
 }
 
@@ -385,8 +315,8 @@ static void feed(const struct serin_client_key *key, const struct serin_client *
 {
 	struct agent *agent = context;
 
-	if (key->release < SERIN_RELEASES_MAX && agent->releases[key->release])
-		release_feed(agent->releases[key->release], key->hash, counts, window_newest(&agent->window)->now_ns);
+	if (key->release < SERIN_RELEASES_MAX && agent->deployed.releases[key->release])
+		release_feed(agent->deployed.releases[key->release], key->hash, counts, window_newest(&agent->window)->now_ns);
 }
 
 static int read_clients(struct agent *agent)
@@ -401,7 +331,8 @@ static int read_clients(struct agent *agent)
 
 static uint32_t weight_of(unsigned target, void *context)
 {
-	const struct release *release = release_of(context, target);
+	const struct agent *agent = context;
+	const struct release *release = deployment_release_of(&agent->deployed, target);
 
 	if (!release)
 		return SERIN_WEIGHT_MAX;
@@ -430,10 +361,10 @@ static int drain(struct agent *agent, uint64_t now_ns)
 	int r;
 
 	for (unsigned i = 0; i < SERIN_RELEASES_MAX; i++) {
-		if (!agent->releases[i])
+		if (!agent->deployed.releases[i])
 			continue;
-		orders[i] = agent->releases[i]->drain;
-		states[i] = agent->releases[i]->drained;
+		orders[i] = agent->deployed.releases[i]->drain;
+		states[i] = agent->deployed.releases[i]->drained;
 	}
 	r = drain_look(agent->loader, orders, states, SERIN_RELEASES_MAX, now_ns);
 	if (r == -EOPNOTSUPP) {
@@ -445,8 +376,8 @@ static int drain(struct agent *agent, uint64_t now_ns)
 		r = 0;
 	}
 	for (unsigned i = 0; r == 0 && i < SERIN_RELEASES_MAX; i++)
-		if (agent->releases[i])
-			agent->releases[i]->drained = states[i];
+		if (agent->deployed.releases[i])
+			agent->deployed.releases[i]->drained = states[i];
 	return r;
 }
 
@@ -472,10 +403,10 @@ static int tick_releases(struct agent *agent, const struct serin_snapshot *now, 
 	int r = 0;
 
 	for (unsigned i = 0; r == 0 && i < SERIN_RELEASES_MAX; i++) {
-		if (!agent->releases[i])
+		if (!agent->deployed.releases[i])
 			continue;
-		r = release_tick(agent->releases[i], now, agent->figures, second);
-		paid &= release_paid(agent->releases[i]);
+		r = release_tick(agent->deployed.releases[i], now, agent->figures, second);
+		paid &= release_paid(agent->deployed.releases[i]);
 	}
 	if (r == 0 && paid)
 		steer_renew(agent->loader, agent->config.lease_ns);
@@ -485,7 +416,7 @@ static int tick_releases(struct agent *agent, const struct serin_snapshot *now, 
 /* Where the latency of a target's last seconds is. */
 static const struct edges *edges_of(const struct agent *agent, unsigned target)
 {
-	const struct release *release = release_of(agent, target);
+	const struct release *release = deployment_release_of(&agent->deployed, target);
 
 	return release ? &release->edges : agent->alone[target];
 }
@@ -495,8 +426,8 @@ static int look_at_alone(struct agent *agent)
 {
 	int r = 0;
 
-	for (unsigned i = 0; r == 0 && i < agent->targets.n; i++) {
-		if (!targets_is_used(&agent->targets, i) || release_of(agent, i))
+	for (unsigned i = 0; r == 0 && i < agent->deployed.targets.n; i++) {
+		if (!targets_is_used(&agent->deployed.targets, i) || deployment_release_of(&agent->deployed, i))
 			continue;
 		if (!agent->alone[i]) {
 			agent->alone[i] = malloc(sizeof(*agent->alone[i]));
@@ -504,7 +435,7 @@ static int look_at_alone(struct agent *agent)
 				return -ENOMEM;
 			edges_init(agent->alone[i], i, SERIN_NONE);
 		}
-		r = edges_look(agent->alone[i], &agent->targets, agent->loader, false);
+		r = edges_look(agent->alone[i], &agent->deployed.targets, agent->loader, false);
 	}
 	return r;
 }
@@ -516,19 +447,20 @@ static void announce_second(struct agent *agent)
 	unsigned n_releases = 0, n = 0;
 
 	for (unsigned i = 0; i < SERIN_RELEASES_MAX; i++)
-		if (agent->releases[i])
-			shown[n_releases++] = (struct announce_release){release_name(agent->releases[i]),
-									&agent->releases[i]->rollout};
-	for (unsigned i = 0; i < agent->targets.n; i++) {
+		if (agent->deployed.releases[i])
+			shown[n_releases++] = (struct announce_release){release_name(agent->deployed.releases[i]),
+									&agent->deployed.releases[i]->rollout};
+	for (unsigned i = 0; i < agent->deployed.targets.n; i++) {
+		const struct release *release = deployment_release_of(&agent->deployed, i);
 		const struct edges *edges = edges_of(agent, i);
 		struct announce_version *v = &versions[n];
 
-		if (!targets_is_used(&agent->targets, i) || !edges)
+		if (!targets_is_used(&agent->deployed.targets, i) || !edges)
 			continue;
-		*v = (struct announce_version){&agent->targets.all[i], &agent->figures[i], edges_quantile(edges, i, 0.5),
+		*v = (struct announce_version){&agent->deployed.targets.all[i], &agent->figures[i], edges_quantile(edges, i, 0.5),
 					       edges_quantile(edges, i, 0.99), NULL};
-		for (unsigned j = 0; j < n_releases; j++)
-			if (release_of(agent, i) && shown[j].rollout == &release_of(agent, i)->rollout)
+		for (unsigned j = 0; release && j < n_releases; j++)
+			if (shown[j].rollout == &release->rollout)
 				v->release = &shown[j];
 		n++;
 	}
@@ -540,9 +472,9 @@ static int keep_books(struct agent *agent, const struct serin_snapshot *now)
 {
 	int r;
 
-	r = minutes_look(&agent->minutes, &agent->targets, loader_maps(agent->loader), agent->store, now, agent->figures,
+	r = minutes_look(&agent->minutes, &agent->deployed.targets, loader_maps(agent->loader), agent->store, now, agent->figures,
 			 agent->config.success, weight_of, agent);
-	save_maxima(agent);
+	models_save(&agent->models, agent->store);
 	if (r == 0)
 		r = look_at_alone(agent);
 	if (r == 0 && agent->options->ticks)
@@ -569,11 +501,11 @@ static int tick(struct agent *agent)
 	if (second) {
 		agent->second_ns = util_now();
 		r = each_second(agent, now);
-	} else if (targets_stale(&agent->targets, agent->loader)) {
+	} else if (targets_stale(&agent->deployed.targets, agent->loader)) {
 		r = refresh(agent, now);
 	}
 	if (r == 0)
-		r = collect_snapshot(loader_maps(agent->loader), agent->targets.n, now);
+		r = collect_snapshot(loader_maps(agent->loader), agent->deployed.targets.n, now);
 	if (r == 0)
 		r = read_clients(agent);
 	if (r == 0) {
@@ -588,175 +520,6 @@ static int tick(struct agent *agent)
 		return fail(agent, r, "the kernel cannot be read: %s%s; everything was taken back", strerror(-r),
 			    r == -ENOENT ? " (is the module tcp_diag there?)" : "");
 	return 0;
-}
-
-/* ---- the configuration becomes targets and releases ---- */
-
-/* The release that a version belongs to, and as what. */
-static const struct serin_release_config *find_seat(const struct serin_config *config, const struct serin_model *model,
-						    enum serin_role *ret_role)
-{
-	for (unsigned i = 0; i < config->n_releases; i++) {
-		const struct serin_release_config *r = &config->releases[i];
-
-		if (strcmp(r->name, model->name))
-			continue;
-		*ret_role = !strcmp(r->stable, model->version)   ? SERIN_ROLE_STABLE
-			    : !strcmp(r->canary, model->version) ? SERIN_ROLE_CANARY
-								 : SERIN_ROLE_NONE;
-		if (*ret_role != SERIN_ROLE_NONE)
-			return r;
-	}
-	*ret_role = SERIN_ROLE_NONE;
-	return NULL;
-}
-
-static bool is_same_release(const struct release *release, const struct serin_release_config *config)
-{
-	return !strcmp(release->config.name, config->name) && !strcmp(release->config.stable, config->stable) &&
-	       !strcmp(release->config.canary, config->canary) &&
-	       !memcmp(&release->config.service, &config->service, sizeof(config->service));
-}
-
-static const struct serin_release_config *find_config(const struct serin_config *config, const struct release *release)
-{
-	for (unsigned i = 0; i < config->n_releases; i++)
-		if (is_same_release(release, &config->releases[i]))
-			return &config->releases[i];
-	return NULL;
-}
-
-static int find_index(const struct agent *agent, const struct serin_release_config *config)
-{
-	for (unsigned i = 0; i < SERIN_RELEASES_MAX; i++)
-		if (agent->releases[i] && is_same_release(agent->releases[i], config))
-			return (int)i;
-	return -1;
-}
-
-static int free_index(const struct agent *agent)
-{
-	for (unsigned i = 0; i < SERIN_RELEASES_MAX; i++)
-		if (!agent->releases[i])
-			return (int)i;
-	return -ENOSPC;
-}
-
-static bool is_wanted(const struct serin_config *config, const struct agent *agent, unsigned target)
-{
-	const struct serin_target *t = &agent->targets.all[target];
-
-	for (unsigned i = 0; i < config->n_models; i++) {
-		const struct serin_model *m = &config->models[i];
-		enum serin_role role;
-
-		if (strcmp(m->name, t->model) || strcmp(m->version, t->version))
-			continue;
-		find_seat(config, m, &role);
-		return role == t->role && !memcmp(&m->match, &t->match, sizeof(m->match));
-	}
-	return false;
-}
-
-/* Takes away what the configuration does not have, or has otherwise. */
-static void drop_others(struct agent *agent, const struct serin_config *config)
-{
-	for (unsigned i = 0; i < SERIN_RELEASES_MAX; i++) {
-		if (!agent->releases[i] || find_config(config, agent->releases[i]))
-			continue;
-		targets_steer(&agent->targets, agent->releases[i]->stable, SERIN_NONE, 0, NULL);
-		targets_steer(&agent->targets, agent->releases[i]->canary, SERIN_NONE, 0, NULL);
-		release_close(agent->releases[i], false);
-		agent->releases[i] = NULL;
-	}
-	for (unsigned i = 0; i < agent->targets.n; i++)
-		if (targets_is_used(&agent->targets, i) && !is_wanted(config, agent, i))
-			targets_remove(&agent->targets, agent->loader, i);
-}
-
-static int add_models(struct agent *agent, const struct serin_config *config)
-{
-	int r;
-
-	for (unsigned i = 0; i < config->n_models; i++) {
-		enum serin_role role;
-		int index;
-
-		find_seat(config, &config->models[i], &role);
-		index = targets_add(&agent->targets, agent->loader, &config->models[i], role);
-		if (index < 0)
-			return index;
-	}
-	r = targets_publish(&agent->targets, agent->loader);
-	for (unsigned i = 0; r == 0 && i < agent->targets.n; i++)
-		if (targets_is_used(&agent->targets, i) && agent->targets.all[i].role == SERIN_ROLE_NONE)
-			r = targets_set_deadline(&agent->targets, agent->loader, i, config->deadline_ns);
-	return r;
-}
-
-static int add_release(struct agent *agent, const struct serin_release_config *c, unsigned index, bool taken_over)
-{
-	return release_open(&agent->world, index, c, (unsigned)targets_find(&agent->targets, c->name, c->stable),
-			    (unsigned)targets_find(&agent->targets, c->name, c->canary), taken_over,
-			    &agent->releases[index], agent->why);
-}
-
-static int change_release(struct agent *agent, const struct serin_release_config *c, unsigned index)
-{
-	int r = release_reconfigure(agent->releases[index], c, (unsigned)targets_find(&agent->targets, c->name, c->stable),
-				    (unsigned)targets_find(&agent->targets, c->name, c->canary), util_now());
-
-	return r < 0 ? fail(agent, r, "the kernel does not take release %s: %s", c->name, strerror(-r)) : 0;
-}
-
-/* Releases that an earlier agent left go on in the places they had; what else it held is let go. */
-static int take_up_releases(struct agent *agent, const struct serin_config *config)
-{
-	struct steer_hold holds[SERIN_RELEASES_MAX];
-	int former[SERIN_RELEASES_MAX], r = 0;
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < config->n_releases; i++) {
-		former[i] = release_former(agent->loader, &config->releases[i]);
-		if (former[i] >= 0)
-			holds[n++] = (struct steer_hold){config->releases[i].service.port, (uint32_t)former[i]};
-	}
-	steer_drop_others(agent->loader, holds, n);
-	for (unsigned i = 0; r == 0 && i < config->n_releases; i++)
-		if (former[i] >= 0)
-			r = add_release(agent, &config->releases[i], (unsigned)former[i], true);
-	return r;
-}
-
-static int add_releases(struct agent *agent, const struct serin_config *config, bool taken_over)
-{
-	int r = taken_over ? take_up_releases(agent, config) : 0;
-
-	for (unsigned i = 0; r == 0 && i < config->n_releases; i++) {
-		const struct serin_release_config *c = &config->releases[i];
-		int index = find_index(agent, c);
-
-		if (index >= 0) {
-			r = taken_over ? 0 : change_release(agent, c, (unsigned)index);
-			continue;
-		}
-		index = free_index(agent);
-		r = index < 0 ? index : add_release(agent, c, (unsigned)index, false);
-	}
-	return r;
-}
-
-/* The programs' own settings, through shared memory. */
-static int apply(struct agent *agent, const struct serin_config *config, bool taken_over)
-{
-	int r;
-
-	loader_set_success(agent->loader, config->success);
-	drop_others(agent, config);
-	r = add_models(agent, config);
-	if (r < 0)
-		return fail(agent, r, "cannot have the servers watched: %s", strerror(-r));
-	return add_releases(agent, config, taken_over);
 }
 
 /* The release's name on the command line: given, or that of stable's process, or of its port when nothing listens there
@@ -820,10 +583,10 @@ static int reload(struct agent *agent)
 	if (needs_restart(&agent->config, config))
 		return refuse_reload("`api` and `store` take effect with a restart only; `serin run --on-exit keep` makes it a "
 				     "smooth one");
-	r = apply(agent, config, false);
+	r = deployment_apply(&agent->deployed, config, false, agent->why);
 	if (r < 0) {
 		snprintf(why, sizeof(why), "%.400s", agent->why);
-		if (apply(agent, &agent->config, false) < 0)
+		if (deployment_apply(&agent->deployed, &agent->config, false, agent->why) < 0)
 			log_event("warning", NULL, "what was before cannot be had again either: %s", agent->why);
 		return refuse_reload(why);
 	}
@@ -926,16 +689,16 @@ static int loop(struct agent *agent)
 static void say_ready(struct agent *agent)
 {
 	json_t *names = json_array();
-	const char *what = agent->targets.all[0].model;
+	const char *what = agent->deployed.targets.all[0].model;
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < agent->targets.n; i++)
-		if (targets_is_used(&agent->targets, i) && !agent->targets.all[i].n_listeners)
-			announce_waiting(&agent->targets.all[i]);
+	for (unsigned i = 0; i < agent->deployed.targets.n; i++)
+		if (targets_is_used(&agent->deployed.targets, i) && !agent->deployed.targets.all[i].n_listeners)
+			announce_waiting(&agent->deployed.targets.all[i]);
 	for (unsigned i = 0; i < SERIN_RELEASES_MAX; i++) {
-		if (!agent->releases[i])
+		if (!agent->deployed.releases[i])
 			continue;
-		json_array_append_new(names, json_string(release_name(agent->releases[i])));
+		json_array_append_new(names, json_string(release_name(agent->deployed.releases[i])));
 		n++;
 	}
 	log_event("ready", json_pack("{ss so si ss}", "release", what, "releases", names, "pid", (int)getpid(), "socket",
@@ -978,7 +741,7 @@ static int order_first_weights(struct agent *agent)
 	int r = 0;
 
 	for (unsigned i = 0; r == 0 && i < SERIN_RELEASES_MAX; i++) {
-		struct release *release = agent->releases[i];
+		struct release *release = agent->deployed.releases[i];
 		char why[API_WHY_MAX] = "";
 
 		if (!release || !release->config.weight)
@@ -1031,8 +794,8 @@ static int start(struct agent *agent)
 		r = open_store(agent);
 	if (r < 0)
 		return r;
-	agent->world = (struct release_world){agent->loader, &agent->targets, agent->store};
-	r = apply(agent, &agent->config, taken_over);
+	agent->deployed.world = (struct release_world){agent->loader, &agent->deployed.targets, agent->store};
+	r = deployment_apply(&agent->deployed, &agent->config, taken_over, agent->why);
 	if (r < 0)
 		return r;
 	agent->start_ns = util_now();
@@ -1048,12 +811,10 @@ static int start(struct agent *agent)
 /* Traffic first: new connections reach stable before anything else is taken away. */
 static void stop(struct agent *agent, bool keep)
 {
-	for (unsigned i = 0; i < SERIN_RELEASES_MAX; i++)
-		release_close(agent->releases[i], keep);
+	deployment_close(&agent->deployed, keep);
 	loader_stop(agent->loader, keep);
 	api_stop(agent->api);
 	store_close(agent->store);
-	targets_free(&agent->targets);
 	for (unsigned i = 0; i < SERIN_TARGETS_MAX; i++)
 		free(agent->alone[i]);
 	util_close(&agent->timer);

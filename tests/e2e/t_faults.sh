@@ -61,7 +61,7 @@ expect_rollback() {
 	serin history chat -o json >history.json
 	expect_match "$(decision .reason_code)" "^($1)\$" "reason code"
 	expect_eq "$(decision .phase) $(decision .set_weight) $(release .set_weight)" "RolledBack 0 0" "phase and weights"
-	expect_eq "$(since "$(decided)" "$(decision .at_unix)")" 0.000 "at_unix against at"
+	expect_between -0.0005 "$(since "$(decided)" "$(decision .at_unix)")" 0.0005 "at_unix against at"
 	expect_canary_left "$(decided)"
 	end clients INT
 	keep_times
