@@ -9,6 +9,17 @@
 
 #define PATH_SIZE 1024
 
+/* Is the word one of a list with commas? "cpu" is not in "cpuset". */
+static bool has_word(const char *list, const char *word)
+{
+	size_t length = strlen(word);
+
+	for (; list; list = strchr(list, ',') ? strchr(list, ',') + 1 : NULL)
+		if (!strncmp(list, word, length) && (!list[length] || list[length] == ','))
+			return true;
+	return false;
+}
+
 /* Where a hierarchy is mounted: cgroup2 with controller NULL, else that controller of version 1. */
 static bool find_mount(const char *controller, char ret_point[PATH_SIZE])
 {
@@ -21,7 +32,7 @@ static bool find_mount(const char *controller, char ret_point[PATH_SIZE])
 		if (!dash || sscanf(dash, " - %31s %*s %1023s", type, options) != 2 ||
 		    sscanf(line, "%*s %*s %*s %*s %1023s", point) != 1)
 			continue;
-		if (controller ? strcmp(type, "cgroup") || !strstr(options, controller) : strcmp(type, "cgroup2") != 0)
+		if (controller ? strcmp(type, "cgroup") || !has_word(options, controller) : strcmp(type, "cgroup2") != 0)
 			continue;
 		snprintf(ret_point, PATH_SIZE, "%s", point);
 		return true;
@@ -43,7 +54,7 @@ static bool find_path(uint32_t pid, const char *controller, char ret_path[PATH_S
 		if (!path)
 			continue;
 		*path++ = '\0';
-		if (controller ? !strstr(controllers + 1, controller) : controllers[1] != '\0')
+		if (controller ? !has_word(controllers + 1, controller) : controllers[1] != '\0')
 			continue;
 		path[strcspn(path, "\n")] = '\0';
 		snprintf(ret_path, PATH_SIZE, "%s", path);
