@@ -30,7 +30,6 @@
 #include <sys/timerfd.h>
 
 #define ELSEWHERE_NS (10 * NSEC_PER_SEC)
-#define HISTORY_NS (24 * 3600 * NSEC_PER_SEC) /* of stable, for a baseline of the past */
 
 struct agent {
 	const struct agent_options *options;
@@ -304,7 +303,10 @@ static void update_figures(struct agent *agent, const struct serin_snapshot *now
 
 		if (!r)
 			continue;
-		figures_anomaly(&agent->figures[r->canary], &agent->figures[r->stable], (double)length / 1e9);
+		if (r->baseline.known)
+			figures_anomaly_by(&agent->figures[r->canary], r->baseline.v, (double)length / 1e9);
+		else
+			figures_anomaly(&agent->figures[r->canary], &agent->figures[r->stable], (double)length / 1e9);
 		figures_cpu_ratio(&agent->figures[r->canary], &agent->figures[r->stable]);
 	}
 }

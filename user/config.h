@@ -48,6 +48,7 @@ struct serin_release_config {
 	double margin;		     /* success_margin, a share */
 	double latency_margin;	     /* a factor, at least 1: the canary may take so many times as long ... */
 	uint64_t latency_floor_ns;   /* ... or so much longer, whichever is more */
+	bool baseline_history;	     /* T2 of D by what stable was recorded to do before the release, not by what it does */
 	bool evidence;		     /* false: only gates and people roll back */
 	uint64_t deadline_ns;	     /* without a byte until a request has timed out */
 	uint64_t drain_ns;	     /* of connections that the canary is to lose */

@@ -365,6 +365,7 @@ static const char *const stickiness[] = {"none", "client", NULL};
 static const char *const starts[] = {"manual", "auto", NULL};
 static const char *const roles[] = {"", "stable", "canary", NULL};
 static const char *const inconclusive[] = {"hold", "promote", "rollback", NULL};
+static const char *const baselines[] = {"concurrent", "history", NULL};
 static const char *const maxima[] = {"history", "limit", NULL};
 static const char *const or_off[] = {"off", NULL};
 
@@ -426,6 +427,7 @@ static const struct key analysis_keys[] = {
 	{.name = "latency_floor", IN(serin_release_config, latency_floor_ns), .type = &duration, .max = HOUR},
 	MIN_REQUESTS(serin_release_config, policy.gates.min_requests),
 	{.name = "deadline", IN(serin_release_config, deadline_ns), .type = &duration, .min = 100 * MS, .max = DAY},
+	{.name = "baseline", IN(serin_release_config, baseline_history), .type = &either, .words = baselines},
 	{.name = "evidence", IN(serin_release_config, evidence), .type = &either, .words = booleans},
 };
 static const struct mapping analysis_map = MAPPING(analysis_keys);

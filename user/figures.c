@@ -91,13 +91,19 @@ void figures_of(const struct serin_snapshot *older, const struct serin_snapshot 
 	*ret = f;
 }
 
-void figures_anomaly(struct serin_figures *canary, const struct serin_figures *stable, double t0_seconds)
+void figures_anomaly_by(struct serin_figures *canary, double rate, double t0_seconds)
 {
-	if (!stable->n || canary->seconds <= 0)
+	if (canary->seconds <= 0)
 		return;
 	canary->t0 = serin_known(t0_seconds);
-	canary->t2 = serin_known((double)stable->t1 / (double)stable->n * (double)canary->n);
+	canary->t2 = serin_known(rate * (double)canary->n);
 	canary->d = serin_known(((double)canary->t1 - canary->t2.v) / t0_seconds);
+}
+
+void figures_anomaly(struct serin_figures *canary, const struct serin_figures *stable, double t0_seconds)
+{
+	if (stable->n)
+		figures_anomaly_by(canary, (double)stable->t1 / (double)stable->n, t0_seconds);
 }
 
 void figures_cpu_ratio(struct serin_figures *canary, const struct serin_figures *stable)

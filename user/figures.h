@@ -40,6 +40,9 @@ void figures_compare(struct serin_figures *figures, const struct serin_value mos
  */
 void figures_anomaly(struct serin_figures *canary, const struct serin_figures *stable, double t0_seconds);
 
+/* The same with the anomalies that a request has normally (`rate`) as they were recorded before: T2 = rate * N of canary. */
+void figures_anomaly_by(struct serin_figures *canary, double rate, double t0_seconds);
+
 #define MAXIMA_DELAY 256 /* windows that overlap the current one, at most: window / tick */
 
 /* The historical maxima of one model: over all its versions, over windows that ended before the current one began. */

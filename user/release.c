@@ -14,7 +14,8 @@
 
 #define COHORT_NS (60 * NSEC_PER_SEC) /* of sticky clients, the least */
 #define HISTORY_SECONDS 1e-4  /* decisions that are less apart are one: there is one a tick at most */
-#define STATE_VERSION 3
+#define BASELINE_SECONDS (24 * 3600) /* before the release, of stable */
+#define STATE_VERSION 4
 
 /* What it leaves for the next agent. Without pointers, and complete: what is not here begins anew there. */
 struct state {
@@ -28,6 +29,7 @@ struct state {
 	uint64_t drain_began_ns;
 	uint64_t drain_deadline_ns;
 	double decided_unix;
+	struct serin_value baseline;
 	struct release_external external[ROLLOUT_EXTERNAL_MAX];
 	uint64_t n_external;
 };
@@ -69,6 +71,7 @@ static void leave_state(const struct release *release)
 	state->drain_began_ns = release->drain.began_ns;
 	state->drain_deadline_ns = release->drain.deadline_ns;
 	state->decided_unix = release->decided_unix;
+	state->baseline = release->baseline;
 	memcpy(state->external, release->external, sizeof(state->external));
 	state->n_external = release->n_external;
 	loader_state_write(release->world->loader, release->index, state, sizeof(*state));
@@ -302,6 +305,18 @@ static void start_drain(struct release *release, const struct serin_decision *de
 	release->drain.active = true;
 }
 
+/* What was normal for stable, by the store's minutes. */
+static void read_baseline(struct release *release)
+{
+	uint64_t anomalies = 0, requests = 0;
+
+	release->baseline = (struct serin_value){};
+	if (release->config.baseline_history &&
+	    store_baseline(release->world->store, release_name(release), release_version(release, EVIDENCE_STABLE),
+			   (int64_t)time(NULL) - BASELINE_SECONDS, &anomalies, &requests) == 0 && requests)
+		release->baseline = serin_known((double)anomalies / (double)requests);
+}
+
 static double unix_now(void)
 {
 	struct timespec ts;
@@ -332,8 +347,10 @@ static int carry_out(struct release *release, const struct serin_decision *decis
 		start_drain(release, decision);
 	}
 	release->decided_unix = unix_now();
-	if (!decision->weight_from && decision->weight_to)
+	if (!decision->weight_from && decision->weight_to) {
 		begin_evidence(release, decision->at_ns); /* without memory for it the gates are left */
+		read_baseline(release);
+	}
 	leave_state(release);
 	r = tell_kernel(release);
 	record(release, decision);
@@ -507,6 +524,7 @@ static void take_up_state(struct release *release, const struct state *state)
 {
 	release->rollout = state->rollout;
 	release->decided_unix = state->decided_unix;
+	release->baseline = state->baseline;
 	release->evidence = state->evidence;
 	release->split = state->split;
 	memcpy(release->steered, state->steered, sizeof(release->steered));
@@ -544,6 +562,7 @@ static void take_up_history(struct release *release, uint64_t now_ns)
 			  release_version(release, EVIDENCE_CANARY), &was) <= 0)
 		return;
 	rollout_restore(&release->rollout, &release->config.policy, was.phase, was.step, was.weight, was.manual, now_ns);
+	read_baseline(release);
 	if (restored->to != SERIN_IDLE && !release->config.weight) /* a weight to start with gets an answer of its own */
 		announce_decision(release_name(release), restored,
 				  report_decision(release_name(release), release_version(release, EVIDENCE_STABLE),

@@ -57,6 +57,8 @@ struct release {
 	uint64_t begun[EVIDENCE_ARMS];		       /* requests of the arms when the weight began */
 	bool split_warned;
 
+	struct serin_value baseline; /* anomalies of a request of stable's, as recorded before the release; absent: not asked for,
+				      * or nothing was recorded */
 	struct {
 		uint64_t exits[EVIDENCE_ARMS];
 	} seconds[RELEASE_EXITS_SECONDS + 1]; /* a ring, newest at `second` */

@@ -59,3 +59,33 @@ test_r_against_the_limit() {
 	expect_between 0.000001 "$(dump v1 .window.R)" 0.999 "R"
 	end clients INT
 }
+
+# baseline: history: what stable was recorded to do on the day before is what is normal, whatever it does now.
+test_d_against_what_was_recorded() {
+	local now
+	start_nginx stable 127.0.0.1:8000
+	start_nginx canary 127.0.0.1:8001
+	write_config 'start: manual' 'gates: {P_min: off, D_max: off}' 'analysis: {evidence: false, baseline: history}'
+	start_with_config
+	stop_agent TERM # it has made the tables
+	now=$(date +%s)
+	ask_store_for "INSERT INTO minutes VALUES ('chat', 'v1', $((now - 7200)), 1000, 500, 500, 0.5, NULL, NULL, 0.1, 0.1, 0.1, 1, 10000),
+		('chat', 'v1', $((now - 200000)), 1000, 1000, 0, 1, NULL, NULL, 0.1, 0.1, 0.1, 1, 10000)"
+	start_with_config
+	set_weight 50
+	spawn clients "$LOAD" --url http://127.0.0.1:8000/broken --method GET --connections 8 --rate 100 --per-connection 1
+	# Every request fails on both: concurrently D is 0; half of the canary's are above what was normal.
+	need "no requests in the window" wait_for 10 dump_is v2 '.window.N > 60' true
+	expect_eq "$(dump v2 '.window | (.T2 * 2 - .N | fabs) < 0.001')" true "T2 is half of N"
+	expect_eq "$(dump v2 '.window | .D > 0.4 * .N / .T0')" true "D"
+	end agent KILL
+	start_with_config
+	need "no requests in the window of the next agent" wait_for 10 dump_is v2 '.window.N > 20' true
+	expect_eq "$(dump v2 '.window | (.T2 * 2 - .N | fabs) < 0.001')" true "T2 is half of N for the next agent"
+	end clients INT
+}
+
+ask_store_for() {
+	/usr/bin/python3 -c 'import sqlite3, sys; c = sqlite3.connect(sys.argv[1], timeout=5); c.execute(sys.argv[2]); c.commit()' \
+		"$DIR/serin.db" "$1"
+}

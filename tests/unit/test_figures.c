@@ -351,6 +351,37 @@ static void d_is_absent_without_time(void **state)
 	check_absent(canary.d);
 }
 
+/* By what was recorded: T2 = 0.02 * 50 = 1, D = (6 - 1) / 10; stable need not have had a request. And CPU a request. */
+static void d_by_a_rate_of_before(void **state)
+{
+	struct serin_figures canary = {.seconds = 10, .n = 50, .t1 = 6}, nothing = {};
+
+	(void)state;
+	figures_anomaly_by(&canary, 0.02, 10);
+	check_value(canary.t2, 1);
+	check_value(canary.d, 0.5);
+	figures_anomaly_by(&nothing, 0.02, 10);
+	check_absent(nothing.d);
+}
+
+static void the_canarys_cpu_over_stables(void **state)
+{
+	struct serin_figures stable = {.cpu_seconds_per_request = serin_known(0.002)}, idle = {}, none = {};
+	struct serin_figures canary = {.cpu_seconds_per_request = serin_known(0.005)};
+
+	(void)state;
+	figures_cpu_ratio(&canary, &stable);
+	check_value(canary.cpu_ratio, 2.5);
+	figures_cpu_ratio(&none, &stable);
+	check_absent(none.cpu_ratio);
+	canary.cpu_ratio = (struct serin_value){};
+	figures_cpu_ratio(&canary, &idle);
+	check_absent(canary.cpu_ratio);
+	idle.cpu_seconds_per_request = serin_known(0);
+	figures_cpu_ratio(&canary, &idle);
+	check_absent(canary.cpu_ratio);
+}
+
 /* ---- R ---- */
 
 static struct serin_maxima maxima;
@@ -603,6 +634,8 @@ int main(void)
 		cmocka_unit_test(d_is_absent_when_stable_had_no_request_to_be_normal_by),
 		cmocka_unit_test(a_window_that_is_not_full_is_divided_by_its_whole_length),
 		cmocka_unit_test(d_is_absent_without_time),
+		cmocka_unit_test(d_by_a_rate_of_before),
+		cmocka_unit_test(the_canarys_cpu_over_stables),
 		cmocka_unit_test_setup(r_is_absent_without_a_past, no_past),
 		cmocka_unit_test_setup(r_is_current_over_maximum, no_past),
 		cmocka_unit_test_setup(a_window_that_overlaps_the_current_one_is_no_past, no_past),
