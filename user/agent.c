@@ -48,7 +48,8 @@ struct agent {
 	struct collect_drained drained; /* how far the kernel's counts by client are read */
 	struct minutes minutes;
 	struct edges *alone[SERIN_TARGETS_MAX]; /* of versions that have no release, for their latency */
-	bool said_elsewhere[SERIN_TARGETS_MAX], said_no_reset;
+	bool said_elsewhere[SERIN_TARGETS_MAX];
+	int drain_trouble; /* the newest error of a drain, told once */
 	uint64_t elsewhere_ns; /* when other network namespaces were last looked through */
 	uint64_t store_lost;   /* that the losses have */
 	char store_trouble[STORE_WHY_MAX];
@@ -356,7 +357,8 @@ static void look_at_store(struct agent *agent)
 	snprintf(agent->store_trouble, sizeof(agent->store_trouble), "%s", trouble);
 }
 
-static int drain(struct agent *agent, uint64_t now_ns)
+/* New connections are steered all the same: what goes wrong here ends nothing. */
+static void drain(struct agent *agent, uint64_t now_ns)
 {
 	struct drain_order orders[SERIN_RELEASES_MAX] = {};
 	struct drain_state states[SERIN_RELEASES_MAX] = {};
@@ -369,18 +371,14 @@ static int drain(struct agent *agent, uint64_t now_ns)
 		states[i] = agent->deployed.releases[i]->drained;
 	}
 	r = drain_look(agent->loader, orders, states, SERIN_RELEASES_MAX, now_ns);
-	if (r == -EOPNOTSUPP) {
-		if (!agent->said_no_reset)
-			log_event("warning", json_pack("{ss}", "cause", "reset"),
-				  "this kernel cannot reset connections (CONFIG_INET_DIAG_DESTROY): those that a canary does not "
-				  "let go of stay until either side closes them");
-		agent->said_no_reset = true;
-		r = 0;
-	}
-	for (unsigned i = 0; r == 0 && i < SERIN_RELEASES_MAX; i++)
+	for (unsigned i = 0; i < SERIN_RELEASES_MAX; i++)
 		if (agent->deployed.releases[i])
 			agent->deployed.releases[i]->drained = states[i];
-	return r;
+	if (r < 0 && r != agent->drain_trouble)
+		log_event("warning", json_pack("{ss}", "cause", "drain"),
+			  "connections cannot be taken from the canary: %s; those that it has stay until either side closes them",
+			  r == -EOPNOTSUPP ? "this kernel cannot reset them (CONFIG_INET_DIAG_DESTROY)" : strerror(-r));
+	agent->drain_trouble = r;
 }
 
 /* What needs a look once a second only: processes, memory, deadlines. */
@@ -515,7 +513,7 @@ static int tick(struct agent *agent)
 		r = tick_releases(agent, now, second);
 	}
 	if (r == 0)
-		r = drain(agent, now->now_ns);
+		drain(agent, now->now_ns);
 	if (r == 0 && second)
 		r = keep_books(agent, now);
 	if (r < 0)

@@ -296,12 +296,13 @@ static void remember(const struct release *release)
 			  release_version(release, EVIDENCE_CANARY), &now);
 }
 
-static void start_drain(struct release *release, const struct serin_decision *decision)
+/* Of what is above the present weight. */
+static void begin_drain(struct release *release, uint64_t now_ns, uint64_t deadline_ns)
 {
-	release->drain.weight = decision->weight_to;
-	release->drain.began_ns = decision->at_ns;
-	release->drain.deadline_ns = decision->hung ? 0 : release->config.drain_ns;
-	release->drain.failing = decision->to == SERIN_ROLLED_BACK;
+	release->drain.weight = release->rollout.weight;
+	release->drain.began_ns = now_ns;
+	release->drain.deadline_ns = deadline_ns;
+	release->drain.failing = release->rollout.phase == SERIN_ROLLED_BACK;
 	release->drain.active = true;
 }
 
@@ -344,7 +345,7 @@ static int carry_out(struct release *release, const struct serin_decision *decis
 	if (decision->weight_from != decision->weight_to) { /* the same weight again is no new step */
 		edges_thaw(&release->edges);
 		begin_counts(release, now);
-		start_drain(release, decision);
+		begin_drain(release, decision->at_ns, decision->hung ? 0 : release->config.drain_ns);
 	}
 	release->decided_unix = unix_now();
 	if (!decision->weight_from && decision->weight_to) {
@@ -532,11 +533,7 @@ static void take_up_state(struct release *release, const struct state *state)
 	memcpy(release->external, state->external, sizeof(release->external));
 	release->n_external = state->n_external <= ROLLOUT_EXTERNAL_MAX ? (unsigned)state->n_external : 0;
 	release->counting = true;
-	release->drain.weight = release->rollout.weight;
-	release->drain.began_ns = state->drain_began_ns;
-	release->drain.deadline_ns = state->drain_deadline_ns;
-	release->drain.failing = release->rollout.phase == SERIN_ROLLED_BACK;
-	release->drain.active = true;
+	begin_drain(release, state->drain_began_ns, state->drain_deadline_ns);
 	make_up_history(release);
 }
 
@@ -584,6 +581,8 @@ static int configure(struct release *release)
 	if (r == 0)
 		r = targets_set_deadline(targets, release->world->loader, release->canary, release->config.deadline_ns);
 	release->drain.max_age_ns = release->config.max_age_ns;
+	if (release->config.max_age_ns && !release->drain.active) /* no decision has begun one */
+		begin_drain(release, util_now(), release->config.drain_ns);
 	release->edges.margin = release->config.latency_margin;
 	release->edges.floor_ns = release->config.latency_floor_ns;
 	return r;

@@ -190,6 +190,16 @@ test_drain_under_load_without_pauses() {
 	expect_no_duplicates
 }
 
+# Nobody has decided anything: stable's connections grow old all the same.
+test_drain_of_old_connections_of_an_idle_release() {
+	two_nginx
+	start_agent_draining 30 --max-connection-age 2
+	keep all hold 127.0.0.1 8000 3 / STOP
+	expect_kept all eof 3 12
+	let_go all
+	expect_eq "$(served canary)" 0 "requests of the canary"
+}
+
 # Old connections of both versions end in their pauses, one or two of twenty a second; young ones, and those to the canary's own port,
 # stay.
 test_drain_of_old_connections() {
