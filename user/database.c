@@ -394,11 +394,7 @@ static int build_schema(struct database *db)
 		 ARRAY_SIZE(schema));
 	if (r == 0)
 		r = execute(db, sql);
-	if (r == 0)
-		r = database_commit(db);
-	if (r < 0)
-		database_rollback(db);
-	return r;
+	return database_end(db, r);
 }
 
 /* Are the tables what the version promises? Each statement says so by being prepared. */
@@ -570,15 +566,13 @@ int database_begin(struct database *db)
 	return run(db, bound(db, BEGIN, ""));
 }
 
-int database_commit(struct database *db)
+int database_end(struct database *db, int r)
 {
-	return run(db, bound(db, COMMIT, ""));
-}
-
-void database_rollback(struct database *db)
-{
-	if (!sqlite3_get_autocommit(db->handle))
+	if (r == 0)
+		r = run(db, bound(db, COMMIT, ""));
+	if (r < 0 && !sqlite3_get_autocommit(db->handle))
 		execute(db, "ROLLBACK");
+	return r;
 }
 
 static int write_decision(struct database *db, const struct record *record)
@@ -663,10 +657,7 @@ static int take(struct database *db, const char *other, const char *sql)
 	r = database_begin(db);
 	if (r == 0)
 		r = execute(db, sql);
-	if (r == 0)
-		r = database_commit(db);
-	if (r < 0)
-		database_rollback(db);
+	r = database_end(db, r);
 	execute(db, "DETACH other");
 	return r;
 }

@@ -62,10 +62,11 @@ bool database_in_place(const struct database *db);
 int database_set_aside(const char *path, char ret_name[STORE_WHY_MAX]);
 
 int database_begin(struct database *db);
-int database_commit(struct database *db);
-void database_rollback(struct database *db);
 
-/* Between begin and commit. */
+/* Ends what was begun: with r 0 it is kept, else taken back. Returns r, or why it cannot be kept; it is taken back then. */
+int database_end(struct database *db, int r);
+
+/* Between begin and end. */
 int database_write(struct database *db, const struct record *record);
 
 /*

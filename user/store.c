@@ -105,11 +105,7 @@ static int write_latest(struct store *store, struct database *db)
 
 	for (unsigned i = 0; i < store->n_latest && r == 0; i++)
 		r = database_write(db, store->latest[i]);
-	if (r == 0 && store->n_latest)
-		r = database_commit(db);
-	if (r < 0)
-		database_rollback(db);
-	return r;
+	return store->n_latest ? database_end(db, r) : 0;
 }
 
 /* May the releases' places be read from a file that cannot be written? Not from one that is not to be trusted. */
@@ -316,10 +312,7 @@ static int write_records(struct store *store, struct database *db, unsigned n)
 			r = 0;
 		}
 	}
-	if (r == 0)
-		r = database_commit(db);
-	if (r < 0)
-		database_rollback(db);
+	r = database_end(db, r);
 	return r < 0 ? r : refused;
 }
 
