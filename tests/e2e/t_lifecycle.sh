@@ -99,7 +99,9 @@ test_canary_killed_under_load() {
 	end canary KILL
 	load_goes_on
 	stop_load
-	expect_between 0 "$LOAD_FAILED" 4 "failed requests, of 4 at a time"
+	# Twice a client at most: the kernel closes a dead process's files in no promised order, so that the connection after a
+	# broken one may still be taken by the listener, which then ends with it in its backlog.
+	expect_between 0 "$LOAD_FAILED" 8 "failed requests, of 4 at a time"
 	expect_all_by stable 300
 	expect "the canary's death is not counted" wait_for 5 dump_is canary .exits.signal 1
 	expect "the canary still has processes" wait_for 5 dump_is canary '.pids | length' 0

@@ -32,6 +32,7 @@ need_tools() {
 
 begin_run() {
 	need_tools
+	sweep_dead_runs
 	RUN=e2e-$$
 	RUN_CGROUP=$(cgroup2)/serin-$RUN
 	RUN_DIR=$(mktemp -d "/tmp/serin-$RUN.XXXXXX")
@@ -51,6 +52,16 @@ sweep_after() {
 	RUN=$1
 	cat >/dev/null
 	sweep_run
+}
+
+# What is left of runs that were ended together with their sweeper, as when everything on the machine is killed.
+sweep_dead_runs() {
+	local path
+	for path in /run/netns/e2e-* "$PINS"e2e-* "$(cgroup2)"/serin-e2e-* /tmp/serin-e2e-*; do
+		if [[ $path =~ e2e-([0-9]+) && ! -e /proc/${BASH_REMATCH[1]} ]]; then
+			RUN=${BASH_REMATCH[0]} sweep_run
+		fi
+	done
 }
 
 sweep_run() {
