@@ -64,7 +64,10 @@ struct api {
 
 struct answer {
 	unsigned status;
-	json_t *json;	   /* NULL: nothing but the head */
+	json_t *json;	   /* NULL: the text below, or nothing but the head */
+	char *text;	   /* in place of JSON: malloc()ed, freed once it is sent */
+	size_t length;	   /* of the text */
+	const char *type;  /* of the text: what Content-Type says */
 	const char *allow; /* of 405 and OPTIONS: the methods that are */
 	bool challenge;	   /* of 401 */
 };
@@ -141,6 +144,14 @@ static struct answer answer_json(json_t *json, const char *what)
 	if (!json)
 		return answer_error(MHD_HTTP_INTERNAL_SERVER_ERROR, "%s could not be read; try again", what);
 	return (struct answer){.status = MHD_HTTP_OK, .json = json};
+}
+
+/* Takes over `text`. */
+__attribute__((unused)) static struct answer answer_text(char *text, size_t length, const char *type, const char *what)
+{
+	if (!text)
+		return answer_error(MHD_HTTP_INTERNAL_SERVER_ERROR, "%s could not be read; try again", what);
+	return (struct answer){.status = MHD_HTTP_OK, .text = text, .length = length, .type = type};
 }
 
 /* ---- routes: on the agent's thread ---- */
@@ -538,13 +549,16 @@ static size_t unescape(void *context, struct MHD_Connection *connection, char *t
 	return (size_t)(to - text);
 }
 
-static struct MHD_Response *make_response(const struct answer *answer)
+/* A text is the answer's until the library has it. */
+static struct MHD_Response *make_response(struct answer *answer)
 {
 	static char no_memory[] = "{\"status\":\"error\",\"message\":\"out of memory\"}";
 	char *text;
 
 	if (answer->status == MHD_HTTP_NO_CONTENT)
 		return MHD_create_response_from_buffer(0, no_memory, MHD_RESPMEM_PERSISTENT);
+	if (answer->text)
+		return MHD_create_response_from_buffer(answer->length, TAKE_PTR(answer->text), MHD_RESPMEM_MUST_FREE);
 	/* 15 digits: points in time are told to the millisecond. */
 	text = json_dumps(answer->json, JSON_COMPACT | JSON_REAL_PRECISION(15));
 	if (!text)
@@ -552,23 +566,22 @@ static struct MHD_Response *make_response(const struct answer *answer)
 	return MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
 }
 
-static enum MHD_Result send_answer(struct MHD_Connection *connection, const struct answer *answer)
+static enum MHD_Result send_answer(struct MHD_Connection *connection, struct answer *answer)
 {
-	bool empty = answer->status == MHD_HTTP_NO_CONTENT;
+	bool empty = answer->status == MHD_HTTP_NO_CONTENT, whole = empty || answer->json || answer->text;
 	struct MHD_Response *response = make_response(answer);
 	enum MHD_Result result;
 
 	if (!response)
 		return MHD_NO;
 	if (!empty)
-		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer->type ? answer->type : "application/json");
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
 	if (answer->allow)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, answer->allow);
 	if (answer->challenge)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
-	result = MHD_queue_response(connection, empty || answer->json ? answer->status : MHD_HTTP_INTERNAL_SERVER_ERROR,
-				    response);
+	result = MHD_queue_response(connection, whole ? answer->status : MHD_HTTP_INTERNAL_SERVER_ERROR, response);
 	MHD_destroy_response(response);
 	return result;
 }
@@ -658,6 +671,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 	call->caller->since_ns = util_now();
 	forget_body(call);
 	json_decref(call->answer.json);
+	free(call->answer.text);
 	free(call);
 	*state = NULL;
 }
