@@ -596,6 +596,58 @@ static void versions_of_a_window_share_its_entry(void **state)
 	assert_float_equal(figures.resource[SERIN_CPU].ratio.v, 0.2, 1e-12);
 }
 
+/* ---- the window that docs/concepts.md computes: its numbers are these ---- */
+
+enum { DOC_STABLE, DOC_CANARY };
+
+static void count_documented_window(void)
+{
+	static const uint64_t counted[][SERIN_OUTCOMES] = {
+		[DOC_STABLE] = {1882, 20, 2, 5, 0, 1, 6, 0},
+		[DOC_CANARY] = {84, 1, 0, 13, 1, 1, 1, 0},
+	};
+	struct serin_tally *stable = &newer.tally[DOC_STABLE], *canary = &newer.tally[DOC_CANARY];
+
+	memset(&older, 0, sizeof(older));
+	memset(&newer, 0, sizeof(newer));
+	newer.now_ns = 10 * SECOND;
+	memcpy(stable->outcome, counted[DOC_STABLE], sizeof(stable->outcome));
+	memcpy(canary->outcome, counted[DOC_CANARY], sizeof(canary->outcome));
+	stable->slow = 18, stable->cpu_ns = 24 * SECOND;
+	canary->slow = 9, canary->cpu_ns = 3 * SECOND, canary->exits_signal = 1;
+	canary->bytes_out = 21000000;
+	newer.memory_known[DOC_CANARY] = true;
+	newer.memory_bytes[DOC_CANARY] = 6300000000;
+}
+
+static void the_window_of_the_documentation(void **state)
+{
+	const struct serin_value most[SERIN_RESOURCES] = {serin_known(1.2), serin_known(6e9), serin_known(8.4e6)};
+	struct serin_figures stable, canary;
+
+	(void)state;
+	count_documented_window();
+	figures_of(&older, &newer, DOC_STABLE, figures_success, &stable);
+	figures_of(&older, &newer, DOC_CANARY, figures_success, &canary);
+	figures_compare(&canary, most);
+	figures_anomaly(&canary, &stable, 10);
+	figures_cpu_ratio(&canary, &stable);
+	assert_int_equal(stable.n, 1910);
+	assert_int_equal(stable.s, 1902);
+	check_value(stable.p, 1902.0 / 1910); /* 0.996 */
+	assert_int_equal(canary.n, 100);
+	check_value(canary.p, 0.85);
+	assert_int_equal(stable.t1, 26);
+	assert_int_equal(canary.t1, 25);
+	check_value(canary.t2, 26.0 / 1910 * 100);	     /* 1.361 */
+	check_value(canary.d, (25 - 26.0 / 1910 * 100) / 10); /* 2.364 */
+	check_value(canary.resource[SERIN_CPU].ratio, 0.25);
+	check_value(canary.resource[SERIN_MEMORY].ratio, 1.05);
+	check_value(canary.resource[SERIN_NETWORK].ratio, 0.25);
+	check_value(canary.r, 1.05);
+	check_value(canary.cpu_ratio, 0.03 / (24.0 / 1910)); /* 2.39 */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -649,6 +701,7 @@ int main(void)
 		cmocka_unit_test_setup(nothing_is_divided_by_a_maximum_of_zero, no_past),
 		cmocka_unit_test_setup(a_full_ring_gives_its_oldest_window_to_the_past, no_past),
 		cmocka_unit_test(versions_of_a_window_share_its_entry),
+		cmocka_unit_test(the_window_of_the_documentation),
 	};
 
 	return cmocka_run_group_tests_name("figures", tests, NULL, NULL);
