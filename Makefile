@@ -139,8 +139,8 @@ unit-tests: $(UNIT_TESTS)
 
 SUITES ?= unit bpf e2e
 
-.PHONY: deps-build deps-demo deps-test deps-real deps-vm deps-bench deps-accuracy
-deps-build deps-demo deps-test deps-real deps-vm deps-bench deps-accuracy:
+.PHONY: deps-build deps-demo deps-test deps-real deps-ship deps-vm deps-bench deps-accuracy
+deps-build deps-demo deps-test deps-real deps-ship deps-vm deps-bench deps-accuracy:
 	$(Q)tools/install-deps $(@:deps-%=%)
 
 # What needs packages first is made by a second make, which then sees what they brought.
@@ -150,7 +150,7 @@ demo: deps-demo ## the main job, start to end, in under a minute
 	$(Q)tools/demo
 
 .PHONY: test
-test: deps-$(if $(filter real,$(SUITES)),real,test) ## all tests that run on this kernel; SUITES="unit bpf e2e real vm" chooses
+test: deps-test $(patsubst %,deps-%,$(filter real ship,$(SUITES))) ## all tests that run on this kernel; SUITES="unit bpf e2e real ship vm" chooses
 	$(Q)$(MAKE) --no-print-directory -s all tools test-tools unit-tests bpf-tests
 	$(Q)tests/run $(SUITES)
 
