@@ -14,6 +14,7 @@
 #include "log.h"
 #include "minutes.h"
 #include "models.h"
+#include "notify.h"
 #include "report.h"
 #include "steer.h"
 #include "store.h"
@@ -53,6 +54,8 @@ struct agent {
 	uint64_t elsewhere_ns; /* when other network namespaces were last looked through */
 	uint64_t store_lost;   /* that the losses have */
 	char store_trouble[STORE_WHY_MAX];
+	struct notify notify;		/* who started it */
+	char refused[CONFIG_WHY_MAX];	/* why the newest reload was; empty: it was not */
 	char *why;
 };
 
@@ -440,6 +443,18 @@ static int look_at_alone(struct agent *agent)
 	return r;
 }
 
+static void report_standing(struct agent *agent, const struct announce_version *versions, unsigned n,
+			    const struct announce_release *shown, unsigned n_releases)
+{
+	char standing[NOTIFY_STATUS_MAX], words[CONFIG_WHY_MAX + NOTIFY_STATUS_MAX];
+
+	announce_standing(versions, n, shown, n_releases, standing, sizeof(standing));
+	snprintf(words, sizeof(words), "%s%s%s", *agent->refused ? "the configuration was not taken: " : "", agent->refused,
+		 *agent->refused ? "; as before: " : "");
+	snprintf(words + strlen(words), sizeof(words) - strlen(words), "%s", standing);
+	notify_status(&agent->notify, words);
+}
+
 static void announce_second(struct agent *agent)
 {
 	struct announce_release shown[SERIN_RELEASES_MAX];
@@ -464,7 +479,9 @@ static void announce_second(struct agent *agent)
 				v->release = &shown[j];
 		n++;
 	}
-	announce_tick(versions, n, shown, n_releases, releases(agent, window_newest(&agent->window)));
+	report_standing(agent, versions, n, shown, n_releases);
+	if (agent->options->ticks)
+		announce_tick(versions, n, shown, n_releases, releases(agent, window_newest(&agent->window)));
 }
 
 /* What it does after the decisions: it may take its time, and nothing of it steers. */
@@ -477,7 +494,7 @@ static int keep_books(struct agent *agent, const struct serin_snapshot *now)
 	models_save(&agent->models, agent->store);
 	if (r == 0)
 		r = look_at_alone(agent);
-	if (r == 0 && agent->options->ticks)
+	if (r == 0)
 		announce_second(agent);
 	return r;
 }
@@ -559,8 +576,9 @@ static int set_timer(struct agent *agent)
 	return timerfd_settime(agent->timer, 0, &every, NULL) < 0 ? -errno : 0;
 }
 
-static int refuse_reload(const char *why)
+static int refuse_reload(struct agent *agent, const char *why)
 {
+	snprintf(agent->refused, sizeof(agent->refused), "%s", why);
 	log_event("reload", json_pack("{sb ss}", "done", false, "why", why), "%s; nothing has changed", why);
 	return 0;
 }
@@ -573,25 +591,27 @@ static int reload(struct agent *agent)
 	int r;
 
 	if (!config)
-		return refuse_reload("out of memory");
+		return refuse_reload(agent, "out of memory");
 	if (config_read(agent->options->config_file, config, why) < 0)
-		return refuse_reload(why);
+		return refuse_reload(agent, why);
 	if (agent->options->override)
 		agent->options->override(agent->options->given, config);
 	if (config_check(config, why, sizeof(why)) < 0)
-		return refuse_reload(why);
+		return refuse_reload(agent, why);
 	if (needs_restart(&agent->config, config))
-		return refuse_reload("`api` and `store` take effect with a restart only; `serin run --on-exit keep` makes it a "
-				     "smooth one");
+		return refuse_reload(agent, "`api` and `store` take effect with a restart only; `serin run --on-exit keep` makes "
+					    "it a smooth one");
 	r = deployment_apply(&agent->deployed, config, false, agent->why);
 	if (r < 0) {
 		snprintf(why, sizeof(why), "%.400s", agent->why);
 		if (deployment_apply(&agent->deployed, &agent->config, false, agent->why) < 0)
 			log_event("warning", NULL, "what was before cannot be had again either: %s", agent->why);
-		return refuse_reload(why);
+		return refuse_reload(agent, why);
 	}
 	agent->config = *config;
+	agent->refused[0] = '\0';
 	set_timer(agent);
+	notify_interval(&agent->notify, agent->config.tick_ns);
 	agent->second_ns = 0; /* who belongs to what is looked at now */
 	r = tick(agent);
 	if (r < 0)
@@ -644,16 +664,40 @@ static int open_loop(struct agent *agent)
 	return r < 0 ? fail(agent, r, "cannot set up its event loop: %s", strerror(-r)) : 0;
 }
 
+/* What did not get through is told at the next tick. */
+static void show_life(struct agent *agent)
+{
+	char why[API_WHY_MAX];
+
+	if (handle_ready(agent, why))
+		notify_ready(&agent->notify);
+	notify_alive(&agent->notify, util_now());
+}
+
+static int beat(struct agent *agent)
+{
+	int r = tick(agent);
+
+	if (r == 0)
+		show_life(agent);
+	return r;
+}
+
 /* 1: it is to end. SIGHUP without a file is a terminal that has gone. */
 static int handle_signal(struct agent *agent)
 {
 	struct signalfd_siginfo info;
+	int r;
 
 	if (read(agent->signals, &info, sizeof(info)) != sizeof(info))
 		return 0;
 	if (info.ssi_signo != SIGHUP || !agent->options->config_file)
 		return 1;
-	return reload(agent);
+	notify_reloading(&agent->notify, util_now());
+	r = reload(agent);
+	if (r == 0)
+		show_life(agent);
+	return r;
 }
 
 static int handle(struct agent *agent, int fd)
@@ -663,7 +707,7 @@ static int handle(struct agent *agent, int fd)
 	if (fd == agent->signals)
 		return handle_signal(agent);
 	if (fd == agent->timer)
-		return read(fd, &expirations, sizeof(expirations)) > 0 ? tick(agent) : 0;
+		return read(fd, &expirations, sizeof(expirations)) > 0 ? beat(agent) : 0;
 	api_run(agent->api);
 	return 0;
 }
@@ -685,6 +729,24 @@ static int loop(struct agent *agent)
 }
 
 /* ---- start and end ---- */
+
+static void open_notify(struct agent *agent)
+{
+	int r = notify_open(&agent->notify);
+
+	if (r < 0)
+		log_event("warning", json_pack("{ss}", "cause", "notify"),
+			  "NOTIFY_SOCKET=%s cannot be used: %s; whoever started the agent does not hear that it is ready",
+			  getenv("NOTIFY_SOCKET"), strerror(-r));
+	notify_interval(&agent->notify, agent->config.tick_ns);
+}
+
+static void say_end(struct agent *agent, int r)
+{
+	notify_stopping(&agent->notify);
+	if (r < 0)
+		notify_status(&agent->notify, agent->why);
+}
 
 static void say_ready(struct agent *agent)
 {
@@ -778,6 +840,8 @@ static int start(struct agent *agent)
 	/* Signals first: one that comes while it starts ends it when it has started, with everything taken back. */
 	agent->epoll = epoll_create1(EPOLL_CLOEXEC);
 	r = agent->epoll < 0 ? -errno : open_signals(agent);
+	agent->config = options->config;
+	open_notify(agent);
 	if (r < 0)
 		return fail(agent, r, "cannot set up its event loop: %s", strerror(-r));
 	agent->lock = instance_acquire(&options->paths, &holder);
@@ -787,7 +851,6 @@ static int start(struct agent *agent)
 	if (agent->lock < 0)
 		return fail(agent, agent->lock, "cannot take %s: %s; run it as root", options->paths.lock,
 			    strerror(-agent->lock));
-	agent->config = options->config;
 	choose_name(&agent->config);
 	r = open_kernel(agent, &taken_over);
 	if (r == 0)
@@ -835,14 +898,17 @@ int agent_run(const struct agent_options *options, char ret_why[AGENT_WHY_MAX])
 	}
 	agent->options = options;
 	agent->why = ret_why;
-	agent->lock = agent->epoll = agent->timer = agent->signals = -1;
+	agent->lock = agent->epoll = agent->timer = agent->signals = agent->notify.fd = -1;
 	r = start(agent);
 	if (r == 0) {
 		say_ready(agent);
+		show_life(agent);
 		r = loop(agent);
 		keep = r == 0 && options->keep_on_exit;
 	}
+	say_end(agent, r);
 	stop(agent, keep);
+	notify_close(&agent->notify);
 	if (r == 0)
 		log_event("stopped", NULL, keep ? "the weights stay for another agent, until the lease ends"
 						: "everything was taken back; traffic goes on as without serin");

@@ -8,7 +8,9 @@
 #include "match.h"
 #include "report.h"
 
+#include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 /* Where it listens: as it was configured, or, where only its process tells it, its first listener. */
 static void format_place(const struct serin_target *t, char ret_text[ENDPOINT_TEXT_MAX])
@@ -207,4 +209,34 @@ void announce_tick(const struct announce_version *versions, unsigned n, const st
 	for (unsigned i = 0; i < n; i++)
 		json_array_append_new(models, version_fields(&versions[i]));
 	log_event("tick", json_pack("{so so}", "models", models, "releases", fields), "%s", "");
+}
+
+/* ---- in a line ---- */
+
+static void append(char *text, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void append(char *text, size_t size, const char *format, ...)
+{
+	size_t length = strlen(text);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text + length, size - length, format, args);
+	va_end(args);
+}
+
+void announce_standing(const struct announce_version *versions, unsigned n, const struct announce_release *releases,
+		       unsigned n_releases, char *ret_text, size_t size)
+{
+	*ret_text = '\0';
+	if (!n_releases)
+		append(ret_text, size, "observing %u version%s", n, n == 1 ? "" : "s");
+	for (unsigned i = 0; i < n_releases; i++) {
+		append(ret_text, size, "%s%s %s at %g%%", i ? "; " : "", releases[i].name,
+		       serin_phase_name(releases[i].rollout->phase), releases[i].rollout->weight / 100.0);
+		if (releases[i].rollout->step)
+			append(ret_text, size, ", step %u", releases[i].rollout->step);
+	}
+	for (unsigned i = 0; i < n; i++)
+		if (!versions[i].target->n_listeners)
+			append(ret_text, size, "; waiting for %s/%s", versions[i].target->model, versions[i].target->version);
 }

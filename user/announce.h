@@ -40,4 +40,8 @@ struct announce_version {
 void announce_tick(const struct announce_version *versions, unsigned n, const struct announce_release *releases,
 		   unsigned n_releases, json_t *fields);
 
+/* What it is at, in a line without an end: "chat Progressing at 5%, step 2; waiting for chat/v2". Cut where it is too long. */
+void announce_standing(const struct announce_version *versions, unsigned n, const struct announce_release *releases,
+		       unsigned n_releases, char *ret_text, size_t size);
+
 #endif

@@ -121,6 +121,30 @@ static void each_decision_has_its_word(void **state)
 		assert_true(met[i]);
 }
 
+static char standing[64];
+
+static const char *standing_of(const struct announce_version *versions, unsigned n, const struct announce_release *releases,
+			       unsigned n_releases)
+{
+	announce_standing(versions, n, releases, n_releases, standing, sizeof(standing));
+	return standing;
+}
+
+static void where_it_stands_is_one_line(void **state)
+{
+	static struct serin_target v1 = {.model = "chat", .version = "v1", .n_listeners = 1}, v2 = {.model = "chat", .version = "v2"};
+	struct serin_rollout rollout = {.phase = SERIN_PROGRESSING, .weight = 500, .step = 2};
+	struct announce_release releases[] = {{"chat", &rollout}, {"embed", &rollout}};
+	struct announce_version versions[] = {{.target = &v1}, {.target = &v2}};
+
+	(void)state;
+	assert_string_equal(standing_of(versions, 1, NULL, 0), "observing 1 version");
+	assert_string_equal(standing_of(versions, 2, NULL, 0), "observing 2 versions; waiting for chat/v2");
+	assert_string_equal(standing_of(versions, 1, releases, 1), "chat Progressing at 5%, step 2");
+	rollout.step = 0;
+	assert_string_equal(standing_of(versions, 2, releases, 2), "chat Progressing at 5%; embed Progressing at 5%; waiting for ch");
+}
+
 #define announcing(test) cmocka_unit_test_setup_teardown(test, at_five_percent, forget)
 
 int main(void)
@@ -129,6 +153,7 @@ int main(void)
 		announcing(a_decision_is_announced_in_words_and_as_fields),
 		announcing(a_decision_that_moves_nothing_says_where_it_stands),
 		announcing(each_decision_has_its_word),
+		cmocka_unit_test(where_it_stands_is_one_line),
 	};
 
 	return cmocka_run_group_tests_name("announce", tests, NULL, NULL);
