@@ -26,7 +26,8 @@ struct run_options {
 	/* The agent, with a file too. */
 	double window, tick, lease, timeout;
 	const char *store, *instance;
-	bool json, ticks, quiet, keep;
+	enum { LOG_AS_FITS, LOG_AS_TEXT, LOG_AS_JSON } log;
+	bool ticks, quiet, keep;
 };
 
 static int parse_endpoint(const struct option_row *row, const char *text, void *ret_field)
@@ -47,6 +48,16 @@ static int parse_on_exit(const struct option_row *row, const char *text, void *r
 		return -EINVAL;
 	*(bool *)ret_keep = !strcmp(text, "keep");
 	return 0;
+}
+
+static int parse_log(const struct option_row *row, const char *text, void *ret_log)
+{
+	bool json;
+	int r = cli_parse_output(row, text, &json);
+
+	if (r == 0)
+		*(int *)ret_log = json ? LOG_AS_JSON : LOG_AS_TEXT;
+	return r;
 }
 
 static int parse_store(const struct option_row *row, const char *text, void *ret_field)
@@ -129,7 +140,7 @@ static const struct option_row rows[] = {
 	 parse_on_exit, AT(keep), 0, 0, 0},
 	{"instance", "NAME", "keep socket and pins apart from those of other agents", "a name", option_text, AT(instance),
 	 0, 0, 0},
-	{"log", "text|json", "how to log (default: text)", "text or json", cli_parse_output, AT(json), 0, 0, 0},
+	{"log", "text|json", "how to log (default: text on a terminal, else json)", "text or json", parse_log, AT(log), 0, 0, 0},
 	{"ticks", NULL, "a line a second although stdout is no terminal", NULL, option_flag, AT(ticks), 0, 0, 0},
 	{"quiet", NULL, "no line a second although stdout is a terminal", NULL, option_flag, AT(quiet), 0, 0, 0},
 };
@@ -283,6 +294,15 @@ static int read_config(const struct run_options *o, struct serin_config *ret)
 	return 0;
 }
 
+/* A line a second where somebody looks at it or has asked for it: not into whatever a service's log goes to. */
+static void choose_log(const struct run_options *given, struct agent_options *options)
+{
+	bool terminal = isatty(STDOUT_FILENO);
+
+	log_form(given->log == LOG_AS_JSON || (given->log == LOG_AS_FITS && !terminal) ? LOG_JSON : LOG_TEXT);
+	options->ticks = !given->quiet && (given->log == LOG_AS_JSON || given->ticks || terminal);
+}
+
 int cli_run(int argc, char **argv)
 {
 	static const struct run_options nothing = {
@@ -306,12 +326,13 @@ int cli_run(int argc, char **argv)
 		return r;
 	if (cli_paths(given.instance, &options->paths) < 0)
 		return EXIT_USAGE;
-	log_form(given.json ? LOG_JSON : LOG_TEXT);
-	options->ticks = !given.quiet && (given.json || given.ticks || isatty(STDOUT_FILENO));
+	choose_log(&given, options);
 	options->keep_on_exit = given.keep;
 	options->config_file = given.config_file;
 	options->override = override;
 	options->given = &given;
 	r = agent_run(options, why);
+	if (r < 0 && log_current_form() == LOG_JSON)
+		log_event("failed", NULL, "%s", why); /* for those who read no other lines */
 	return r < 0 ? util_complain(EXIT_FAILURE, "%s", why) : 0;
 }

@@ -8,6 +8,16 @@
 #include <stdarg.h>
 #include <sys/stat.h>
 
+bool util_is_journal(int fd)
+{
+	const char *text = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+	struct stat st;
+
+	return text && sscanf(text, "%llu:%llu", &device, &inode) == 2 && fstat(fd, &st) == 0 && st.st_dev == device &&
+	       st.st_ino == inode;
+}
+
 int util_complain(int status, const char *format, ...)
 {
 	char text[1024];
@@ -17,7 +27,7 @@ int util_complain(int status, const char *format, ...)
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	/* In one call, so that lines of several threads do not mix. */
-	fprintf(stderr, "%s: %s\n", program_invocation_short_name, text);
+	fprintf(stderr, "%s%s: %s\n", util_is_journal(STDERR_FILENO) ? "<3>" : "", program_invocation_short_name, text);
 	return status;
 }
 

@@ -6,6 +6,7 @@
 #ifndef SERIN_UTIL_H
 #define SERIN_UTIL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -84,7 +85,10 @@ static inline double util_uniform(uint64_t random)
 	return (double)(random >> 11) * 0x1p-53;
 }
 
-/* One line on stderr, "PROGRAM: what, why, what to do"; returns status, for `return util_complain(...)` in main. */
+/* Does what is written there go to systemd's journal? By JOURNAL_STREAM: systemd.exec(5). */
+bool util_is_journal(int fd);
+
+/* One line on stderr, "PROGRAM: what, why, what to do", as an error to the journal; returns status, for `return util_complain(...)` in main. */
 int util_complain(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /*

@@ -1,14 +1,16 @@
-/* Links: user/log.c -ljansson */
+/* Links: user/log.c user/util.c -ljansson */
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #define _GNU_SOURCE 1 /* timegm() */
 
 #include "check.h"
 
 #include "log.h"
+#include "util.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 static char *line;	/* what was written */
@@ -179,6 +181,48 @@ static void a_message_too_long_is_cut(void **state)
 	assert_int_equal(strlen(text_at("message")), 1023);
 }
 
+static void each_event_has_its_severity(void **state)
+{
+	static const struct {
+		const char *event, *level;
+	} all[] = {{"failed", "error"}, {"warning", "warning"}, {"rollback", "warning"}, {"tick", "debug"}, {"ready", "info"},
+		   {"promoted", "info"}, {"reload", "info"}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		write_event(LOG_JSON, all[i].event, json_pack("{sb}", "done", 1), "%s", "");
+		assert_string_equal(text_at("level"), all[i].level);
+		forget(state);
+	}
+	write_event(LOG_JSON, "reload", json_pack("{sb}", "done", 0), "refused");
+	assert_string_equal(text_at("level"), "warning");
+}
+
+/* systemd says which file the journal's is. */
+static void the_journal_has_the_severity_before_the_line(void **state)
+{
+	struct stat st;
+	char stream[64];
+
+	assert_int_equal(fstat(STDOUT_FILENO, &st), 0);
+	snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+	setenv("JOURNAL_STREAM", stream, 1);
+	begin(LOG_JSON);
+	log_event("rollback", NULL, "out");
+	end();
+	assert_memory_equal(line, "<4>{\"time\":", 11);
+	forget(state);
+	begin(LOG_TEXT);
+	log_event("ready", NULL, "observing");
+	end();
+	assert_memory_equal(line, "<6>", 3);
+	assert_string_equal(line + 11, " serin: ready: observing\n");
+	forget(state);
+	setenv("JOURNAL_STREAM", "1:1", 1); /* another's */
+	write_event(LOG_JSON, "rollback", NULL, "out");
+	assert_int_equal(line[0], '{');
+	unsetenv("JOURNAL_STREAM");
+}
+
 #define logging(test) cmocka_unit_test_teardown(test, forget)
 
 /* Decisions carry the moment they were made at. */
@@ -206,6 +250,8 @@ int main(void)
 		logging(a_time_in_json_is_rfc_3339_in_utc_and_now),
 		logging(fields_are_taken_over),
 		logging(a_message_too_long_is_cut),
+		logging(each_event_has_its_severity),
+		logging(the_journal_has_the_severity_before_the_line),
 		logging(a_moment_is_written_to_the_millisecond_and_a_tenth_as_a_tenth),
 	};
 

@@ -52,7 +52,7 @@ start_server() { # VERSION PORT
 }
 
 start_agent() {
-	build/serin run --stable $stable --canary $canary --name chat --weight "$1" --lease 3 >/tmp/serin.log 2>&1 &
+	build/serin run --stable $stable --canary $canary --name chat --weight "$1" --lease 3 --log text >/tmp/serin.log 2>&1 &
 	agent=$!
 	wait_for 60 "start of the agent" says ready: serin.log
 }
