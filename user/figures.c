@@ -46,6 +46,16 @@ uint64_t figures_s(const struct serin_tally *tally, const bool success[SERIN_OUT
 	return s;
 }
 
+/* CPUs are read one after the other, so an outcome may be seen before its start. */
+uint64_t figures_in_flight(const struct serin_tally *tally)
+{
+	uint64_t known = 0;
+
+	for (unsigned i = 0; i < SERIN_OUTCOMES; i++)
+		known += tally->outcome[i];
+	return tally->started > known ? tally->started - known : 0;
+}
+
 static void consumption(const struct serin_snapshot *older, const struct serin_snapshot *newer, unsigned target,
 			struct serin_figures *figures)
 {

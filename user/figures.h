@@ -16,6 +16,9 @@ extern const bool figures_success[SERIN_OUTCOMES];
 uint64_t figures_n(const struct serin_tally *tally);
 uint64_t figures_s(const struct serin_tally *tally, const bool success[SERIN_OUTCOMES]);
 
+/* Requests that have begun and have no outcome yet. */
+uint64_t figures_in_flight(const struct serin_tally *tally);
+
 /*
  * The figures of one target between two snapshots, newer later than older: N, S, P, T1, the current consumption and
  * CPU per request. R and D stay absent: they need the model's past, and stable. Absent when not known: P with N = 0,

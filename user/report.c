@@ -2,6 +2,7 @@
 #include "report.h"
 
 #include "endpoint.h"
+#include "figures.h"
 #include "hist.h"
 #include "system.h"
 #include "util.h"
@@ -49,13 +50,11 @@ json_t *report_agent(bool running, int pid, double uptime_seconds)
 static json_t *requests(const struct serin_tally *tally)
 {
 	json_t *o = json_object();
-	uint64_t known = 0, in_flight;
+	uint64_t in_flight = figures_in_flight(tally), total = in_flight;
 
 	for (unsigned i = 0; i < SERIN_OUTCOMES; i++)
-		known += tally->outcome[i];
-	/* CPUs are read one after the other, so an outcome may be seen before its start. */
-	in_flight = tally->started > known ? tally->started - known : 0;
-	json_object_set_new(o, "total", number(known + in_flight));
+		total += tally->outcome[i];
+	json_object_set_new(o, "total", number(total));
 	for (unsigned i = 0; i < SERIN_OUTCOMES; i++)
 		json_object_set_new(o, serin_outcome_name(i), number(tally->outcome[i]));
 	json_object_set_new(o, "in_flight", number(in_flight));

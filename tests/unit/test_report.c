@@ -1,4 +1,4 @@
-/* Links: user/report.c user/rollout.c user/rollout_words.c user/names.c user/endpoint.c user/hist.c user/system.c user/util.c -ljansson -lm */
+/* Links: user/report.c user/rollout.c user/rollout_words.c user/names.c user/endpoint.c user/figures.c user/hist.c user/system.c user/util.c -ljansson -lm */
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /* The JSON of `serin dump`, key by key as DESIGN section 5 has it. */
 #include "check.h"
