@@ -331,6 +331,7 @@ static void record(struct release *release, const struct serin_decision *decisio
 	json_t *json = report_decision(release_name(release), release_version(release, EVIDENCE_STABLE),
 				       release_version(release, EVIDENCE_CANARY), decision, release->decided_unix);
 
+	release->decisions[decision->reason]++;
 	remember(release);
 	announce_decision(release_name(release), decision, json_incref(json));
 	store_decision(release->world->store, release_name(release), json);
@@ -687,22 +688,29 @@ int release_reconfigure(struct release *release, const struct serin_release_conf
 	return r;
 }
 
-json_t *release_report(const struct release *release, const struct serin_snapshot *newest)
+struct report_release release_show(const struct release *release, const struct serin_snapshot *newest,
+				   struct serin_observation *ret_seen)
 {
-	struct serin_observation seen = release->seen;
-	struct report_release shown = {
+	*ret_seen = release->seen;
+	ret_seen->now_ns = util_now();
+	return (struct report_release){
 		.name = release_name(release),
 		.stable = release_version(release, EVIDENCE_STABLE),
 		.canary = release_version(release, EVIDENCE_CANARY),
 		.rollout = &release->rollout,
 		.policy = &release->config.policy,
-		.seen = &seen,
+		.seen = ret_seen,
 		.steered = newest->steered[release->index],
 		.draining = {release->drained.connections, release->drained.in_flight, release->drained.ended,
 			     release->drained.reset, release->drained.aged, release->drained.unreachable},
 		.note = *release->note ? release->note : NULL,
 	};
+}
 
-	seen.now_ns = util_now();
+json_t *release_report(const struct release *release, const struct serin_snapshot *newest)
+{
+	struct serin_observation seen;
+	struct report_release shown = release_show(release, newest, &seen);
+
 	return report_release(&shown);
 }

@@ -12,6 +12,7 @@
 #include "drain.h"
 #include "edges.h"
 #include "evidence.h"
+#include "report.h"
 #include "rollout.h"
 #include "steer.h"
 #include "store.h"
@@ -43,6 +44,7 @@ struct release {
 	struct steer *steer;
 	struct serin_rollout rollout;
 	double decided_unix; /* when its newest decision was made, as the history tells it; 0: there is none */
+	uint64_t decisions[SERIN_REASONS]; /* since the agent's start */
 	struct serin_observation seen; /* the newest look */
 	struct edges edges;
 
@@ -118,7 +120,12 @@ int release_monitor(struct release *release, const char *version, const char *na
 int release_reconfigure(struct release *release, const struct serin_release_config *config, unsigned stable,
 			unsigned canary, uint64_t now_ns);
 
-/* As `serin dump` shows it. `newest`: what was counted by now. A new reference. */
+/* As it is shown now. `newest`: what was counted by now. The result points to *ret_seen, `newest` and the release, and is of use
+ * until one of them changes. */
+struct report_release release_show(const struct release *release, const struct serin_snapshot *newest,
+				   struct serin_observation *ret_seen);
+
+/* As `serin dump` shows it. A new reference. */
 json_t *release_report(const struct release *release, const struct serin_snapshot *newest);
 
 /* Its name, which is that of its model too. */
