@@ -16,6 +16,7 @@
 #include "models.h"
 #include "notify.h"
 #include "report.h"
+#include "scrape.h"
 #include "steer.h"
 #include "store.h"
 #include "targets.h"
@@ -48,6 +49,7 @@ struct agent {
 	struct serin_value limits[SERIN_TARGETS_MAX][SERIN_RESOURCES];
 	struct collect_drained drained; /* how far the kernel's counts by client are read */
 	struct minutes minutes;
+	struct scrape scrape;
 	struct edges *alone[SERIN_TARGETS_MAX]; /* of versions that have no release, for their latency */
 	bool said_elsewhere[SERIN_TARGETS_MAX];
 	int drain_trouble; /* the newest error of a drain, told once */
@@ -141,6 +143,14 @@ static json_t *handle_history(void *context, const char *release, unsigned limit
 	json_t *decisions = store_history(agent->store, release, limit);
 
 	return decisions ? json_pack("{so}", "decisions", decisions) : NULL;
+}
+
+static int handle_metrics(void *context, enum metrics_format format, char **ret_text, size_t *ret_length)
+{
+	struct agent *agent = context;
+
+	return scrape_write(&agent->scrape, &agent->deployed, window_newest(&agent->window), agent->figures, format, ret_text,
+			    ret_length);
 }
 
 static bool handle_ready(void *context, char why[API_WHY_MAX])
@@ -827,6 +837,7 @@ static int start(struct agent *agent)
 		.dump = handle_dump,
 		.releases = handle_releases,
 		.history = handle_history,
+		.metrics = handle_metrics,
 		.order = handle_order,
 		.monitor = handle_monitor,
 		.ready = handle_ready,
@@ -862,6 +873,7 @@ static int start(struct agent *agent)
 	if (r < 0)
 		return r;
 	agent->start_ns = util_now();
+	agent->scrape.start_unix = (double)time(NULL);
 	steer_renew(agent->loader, agent->config.lease_ns);
 	r = tick(agent);
 	if (r == 0)

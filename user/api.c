@@ -84,6 +84,7 @@ struct call {
 	json_t *body; /* an object, keys and types as the route has them */
 	char release[SERIN_NAME_MAX]; /* of the query */
 	unsigned limit;
+	enum metrics_format format; /* by the header Accept */
 	bool answered;
 	struct answer answer;
 	struct call *next;
@@ -147,7 +148,7 @@ static struct answer answer_json(json_t *json, const char *what)
 }
 
 /* Takes over `text`. */
-__attribute__((unused)) static struct answer answer_text(char *text, size_t length, const char *type, const char *what)
+static struct answer answer_text(char *text, size_t length, const char *type, const char *what)
 {
 	if (!text)
 		return answer_error(MHD_HTTP_INTERNAL_SERVER_ERROR, "%s could not be read; try again", what);
@@ -179,6 +180,16 @@ static struct answer get_history(struct api *api, const struct call *call)
 	const char *release = *call->release ? call->release : NULL;
 
 	return answer_json(api->handlers.history(api->handlers.context, release, call->limit), "the history");
+}
+
+static struct answer get_metrics(struct api *api, const struct call *call)
+{
+	char *text = NULL;
+	size_t length = 0;
+
+	if (api->handlers.metrics(api->handlers.context, call->format, &text, &length) < 0)
+		text = NULL;
+	return answer_text(text, length, metrics_content_type(call->format), "the kernel's counters");
 }
 
 /* It comes from the agent's thread: so it says that the agent's loop goes round. */
@@ -278,6 +289,7 @@ static const struct route {
 	{"GET", "/api/dump", NULL, get_dump, no_keys, false, false},
 	{"GET", "/api/releases", NULL, get_releases, no_keys, false, false},
 	{"GET", "/api/history", NULL, get_history, no_keys, false, true},
+	{"GET", "/metrics", NULL, get_metrics, no_keys, false, false},
 	{"GET", "/healthz", NULL, get_health, no_keys, true, false},
 	{"GET", "/readyz", NULL, get_ready, no_keys, true, false},
 	{"POST", "/api/gray_release", NULL, post_gray_release, gray_release_keys, false, false},
@@ -627,6 +639,7 @@ static enum MHD_Result begin_call(struct door *door, struct MHD_Connection *conn
 	call->connection = connection;
 	call->caller = caller;
 	call->route = find_route(url, call->name);
+	call->format = metrics_format_for(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT));
 	call->refused = !may_pass(door, call);
 	*state = call;
 	return MHD_YES;

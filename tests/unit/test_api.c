@@ -1,4 +1,4 @@
-/* Links: user/api.c user/body.c user/sockets.c user/token.c user/client.c user/config.c user/endpoint.c user/util.c -lmicrohttpd -ljansson -lcurl -lm -lpthread */
+/* Links: user/api.c user/metrics.c user/figures.c user/hist.c user/names.c user/rollout.c user/rollout_words.c user/body.c user/sockets.c user/token.c user/client.c user/config.c user/endpoint.c user/util.c -lmicrohttpd -ljansson -lcurl -lm -lpthread */
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /* A real API on sockets of its own, served by a thread as the agent does it: a descriptor readable, api_run(). */
 #define _GNU_SOURCE 1
@@ -84,6 +84,16 @@ static json_t *handle_history(void *context, const char *release, unsigned limit
 	return asked.no_json ? NULL : json_pack("{s[{sf}]}", "decisions", "at_unix", 1769860800.123);
 }
 
+static int handle_metrics(void *context, enum metrics_format format, char **ret_text, size_t *ret_length)
+{
+	(void)context;
+	if (asked.no_json)
+		return -EIO;
+	*ret_text = strdup(format == METRICS_OPENMETRICS ? "open\n# EOF\n" : "old\n");
+	*ret_length = strlen(*ret_text);
+	return 0;
+}
+
 static void note_names(const char *release, const char *version)
 {
 	asked.calls++;
@@ -140,7 +150,7 @@ static void handle_warn(void *context, const char *text)
 	snprintf(asked.warning, sizeof(asked.warning), "%s", text);
 }
 
-static const struct api_handlers handlers = {handle_dump, handle_releases, handle_history, handle_order, handle_monitor,
+static const struct api_handlers handlers = {handle_dump, handle_releases, handle_history, handle_metrics, handle_order, handle_monitor,
 					     handle_ready, handle_warn, &asked};
 
 /* Of this thread alone, whatever else the machine does. */
@@ -353,6 +363,29 @@ static void health_is_success(void **state)
 	(void)state;
 	assert_int_equal(call("GET", "/healthz", NULL), 0);
 	assert_string_equal(answered("status"), "success");
+}
+
+static void metrics_are_a_text_in_the_format_that_is_asked_for(void **state)
+{
+	(void)state;
+	assert_int_equal(request("GET", "/metrics", "", 0), 200);
+	assert_string_equal(reply_body(), "old\n");
+	assert_non_null(strstr(reply, "\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));
+	header = "Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5\r\n";
+	assert_int_equal(request("GET", "/metrics", "", 0), 200);
+	assert_string_equal(reply_body(), "open\n# EOF\n");
+	assert_non_null(strstr(reply, "\r\nContent-Type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n"));
+	assert_int_equal(request("HEAD", "/metrics", "", 0), 200);
+	assert_non_null(strstr(reply, "\r\nContent-Length: 11\r\n"));
+	assert_string_equal(reply_body(), "");
+}
+
+static void metrics_that_cannot_be_read_are_500_with_the_reason(void **state)
+{
+	(void)state;
+	asked.no_json = true;
+	check_error(request("GET", "/metrics", "", 0), 500);
+	assert_non_null(strstr(reply, "\r\nContent-Type: application/json\r\n"));
 }
 
 static void a_gray_release_answers_with_the_documented_words(void **state)
@@ -1949,6 +1982,8 @@ int main(void)
 		serving(dump_is_what_the_agent_gives),
 		serving(releases_are_what_the_agent_gives),
 		serving(health_is_success),
+		serving(metrics_are_a_text_in_the_format_that_is_asked_for),
+		serving(metrics_that_cannot_be_read_are_500_with_the_reason),
 		serving(a_gray_release_answers_with_the_documented_words),
 		serving(a_gray_release_passes_release_version_and_weight),
 		serving(a_gray_release_need_not_name_the_only_one),
