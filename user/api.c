@@ -53,6 +53,7 @@ struct door {
 struct api {
 	struct door local, remote; /* the unix socket; TCP */
 	struct token token;
+	bool open_metrics; /* to callers without the token */
 	struct api_handlers handlers;
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	int wake; /* eventfd: something is queued */
@@ -615,12 +616,17 @@ static enum MHD_Result take_body(struct call *call, const char *data, size_t siz
 	return MHD_YES;
 }
 
+static bool is_open(const struct api *api, const struct route *route)
+{
+	return route && (route->is_open || (api->open_metrics && route->run == get_metrics));
+}
+
 static bool may_pass(struct door *door, const struct call *call)
 {
 	char note[TOKEN_WHY_MAX];
 	bool passes;
 
-	if (!door->token || (call->route && call->route->is_open))
+	if (!door->token || is_open(door->api, call->route))
 		return true;
 	passes = token_check(door->token, MHD_lookup_connection_value(call->connection, MHD_HEADER_KIND,
 								      MHD_HTTP_HEADER_AUTHORIZATION), note);
@@ -866,6 +872,7 @@ static int start_remote(struct api *api, const struct serin_api_config *tcp, cha
 	if (fd < 0)
 		return fd;
 	api->remote.token = &api->token;
+	api->open_metrics = tcp->open_metrics;
 	if (open_door(&api->remote, fd, &tls) < 0)
 		return tls.key ? refuse(ret_why, "the API's certificate_file %.150s and key_file %.150s do not work together: one is "
 						 "damaged, or the key is another certificate's", tcp->certificate_file, tcp->key_file)

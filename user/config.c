@@ -352,6 +352,8 @@ static bool check_api(const struct serin_config *config, const struct complaint 
 	at(c, "api");
 	if (!api->listen.port && (*api->token_file || *api->certificate_file || *api->key_file))
 		return say(c, "the API on TCP has files, but no port; add listen: 127.0.0.1:9465");
+	if (!api->listen.port && api->open_metrics)
+		return say(c, "metrics are open on TCP, where the API does not listen; add listen and token_file");
 	if (api->listen.port && !*api->token_file)
 		return say(c, "the API on TCP would obey anyone; give a token_file that only root can read");
 	if (!*api->certificate_file != !*api->key_file)

@@ -60,6 +60,7 @@ struct serin_api_config {
 	struct serin_endpoint listen;
 	char token_file[CONFIG_FILE_MAX];
 	char certificate_file[CONFIG_FILE_MAX], key_file[CONFIG_FILE_MAX]; /* both or none: TLS */
+	bool open_metrics; /* GET /metrics takes no token */
 };
 
 struct serin_config {

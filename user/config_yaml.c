@@ -367,6 +367,7 @@ static const char *const roles[] = {"", "stable", "canary", NULL};
 static const char *const inconclusive[] = {"hold", "promote", "rollback", NULL};
 static const char *const baselines[] = {"concurrent", "history", NULL};
 static const char *const maxima[] = {"history", "limit", NULL};
+static const char *const accesses[] = {"token", "open", NULL};
 static const char *const or_off[] = {"off", NULL};
 
 _Static_assert(SERIN_ROLE_STABLE == 1 && SERIN_ROLE_CANARY == 2, "roles[] is by enum serin_role");
@@ -482,6 +483,7 @@ static const struct key api_keys[] = {
 	{.name = "token_file", IN(serin_api_config, token_file), .type = &text},
 	{.name = "certificate_file", IN(serin_api_config, certificate_file), .type = &text},
 	{.name = "key_file", IN(serin_api_config, key_file), .type = &text},
+	{.name = "metrics", IN(serin_api_config, open_metrics), .type = &either, .words = accesses},
 };
 static const struct mapping api_map = MAPPING(api_keys);
 

@@ -1558,6 +1558,28 @@ static void health_and_readiness_need_no_token(void **state)
 	assert_int_equal(request("HEAD", "/healthz", "", 0), 200);
 }
 
+static void metrics_need_the_token_unless_they_are_open(void **state)
+{
+	(void)state;
+	tcp.open_metrics = false;
+	start_serving(&tcp);
+	over_tcp = true;
+	check_error(request("GET", "/metrics", "", 0), 401);
+	header = "Authorization: Bearer " TOKEN "\r\n";
+	assert_int_equal(request("GET", "/metrics", "", 0), 200);
+	stop_serving();
+	tcp.open_metrics = true;
+	start_serving(&tcp);
+	header = "";
+	assert_int_equal(request("GET", "/metrics", "", 0), 200);
+	assert_string_equal(reply_body(), "old\n");
+	check_error(request("GET", "/api/dump", "", 0), 401);
+	check_error(request("GET", "/metrics/", "", 0), 401);
+	header = "Authorization: Bearer wrong-wrong-wrong\r\n"; /* nobody looks at it */
+	assert_int_equal(request("GET", "/metrics", "", 0), 200);
+	assert_int_equal(request("POST", "/metrics", "", 0), 405);
+}
+
 static void the_unix_socket_needs_no_token(void **state)
 {
 	(void)state;
@@ -2056,6 +2078,7 @@ int main(void)
 		on_tcp(with_the_token_everything_goes),
 		on_tcp(without_it_nothing_does),
 		on_tcp(health_and_readiness_need_no_token),
+		planned(metrics_need_the_token_unless_they_are_open),
 		on_tcp(the_unix_socket_needs_no_token),
 		on_tcp(wrong_tokens_of_every_length),
 		on_tcp(a_new_token_is_taken_up_and_the_old_one_ends),

@@ -455,6 +455,9 @@ static void an_api_on_tcp_obeys_a_token_only(void **state)
 	check_complaint("TLS", "certificate_file");
 	config.api.listen.port = 0;
 	check_complaint("no port", "listen");
+	memset(&config.api, 0, sizeof(config.api));
+	config.api.open_metrics = true;
+	check_complaint("does not listen", "listen");
 }
 
 static void something_is_a_success(void **state)

@@ -190,12 +190,13 @@ static void everything_of_a_release_is_read(void **state)
 static void everything_of_the_agent_is_read(void **state)
 {
 	(void)state;
-	check_good(MODELS "api: {listen: 127.0.0.1:9465, token_file: /t, certificate_file: /c, key_file: /k}\n"
+	check_good(MODELS "api: {listen: 127.0.0.1:9465, token_file: /t, certificate_file: /c, key_file: /k, metrics: open}\n"
 			  "store: {path: ':memory:', keep: 1d}\n"
 			  "outcomes: {client_error: failure, throttled: success}\n"
 			  "resources: {max: limit}\nwindow: 20s\ntick: 500ms\nlease: 1m\ndeadline: 5s\n");
 	assert_int_equal(config.api.listen.port, 9465);
 	assert_string_equal(config.api.token_file, "/t");
+	assert_true(config.api.open_metrics);
 	assert_string_equal(config.store, ":memory:");
 	assert_int_equal(config.keep_ns, 86400 * SECOND);
 	assert_false(config.success[SERIN_CLIENT_ERROR]);
@@ -254,6 +255,8 @@ static void what_is_wrong_is_told_with_its_line(void **state)
 		{MODELS "resources: {max: 3}\n", 4, "'3' is not one of history, limit", "write"},
 		{MODELS "store: {keep: 1s}\n", 4, "store.keep: '1s' is not a time", "from 1h to 3650d"},
 		{MODELS "api: {listen: 9465}\n", 4, "would obey anyone", "token_file"},
+		{MODELS "api: {listen: 9465, token_file: /t, metrics: free}\n", 4, "'free' is not one of token, open", "write"},
+		{MODELS "api: {metrics: open}\n", 4, "metrics are open on TCP", "add listen"},
 		{MODELS "api:\n  listen: somewhere\n", 5, "not a [ADDRESS:]PORT", "write"},
 		{RELEASE "    wieght: 1\n", 8, "no key 'wieght'", "steps"},
 		{MODELS "releases:\n  - name: chat\n    stable: v1\n    canary: v3\n", 7, "no model chat of version v3", "models"},
