@@ -16,6 +16,10 @@ metric() {
 	awk -v series="$1" 'substr($0, 1, length(series) + 1) == series " " { print $NF }' metrics.txt
 }
 
+has_metric() {
+	[[ $(metric "$1") ]]
+}
+
 metric_is() {
 	[[ $(metric "$1") == "$2" ]]
 }
@@ -79,6 +83,7 @@ test_metrics_as_openmetrics() {
 	two_nginx
 	start_agent --weight 50 "${NO_GATES[@]}"
 	in_ns ab -q -n 100 -c 2 http://127.0.0.1:8000/ >ab.out
+	need "there is no window" wait_for 5 has_metric 'serin_success_ratio{model="chat",version="canary"}'
 	scrape open.txt -H "Accept: $OPENMETRICS;q=0.8,text/plain;q=0.5"
 	expect_match "$(grep -i '^content-type:' scrape.head)" 'application/openmetrics-text; version=1\.0\.0' "Content-Type"
 	expect_eq "$(tail -n 1 open.txt)" '# EOF' "last line"
