@@ -535,7 +535,8 @@ static void steered(struct out *out, const struct metrics_release *r)
 
 static void decided(struct out *out, const struct metrics_release *r)
 {
-	release_value(out, r, NULL, NULL, (struct serin_value){r->decided_unix, r->decided_unix > 0});
+	release_value(out, r, "reason", serin_reason_name(r->shown.rollout->latest.reason),
+		      (struct serin_value){r->decided_unix, r->decided_unix > 0});
 }
 
 static struct serin_value share(uint64_t canary, uint64_t stable)
@@ -829,7 +830,7 @@ static const struct family families[] = {
 	{"serin_release_manual", GAUGE, NULL, "1 when the weight was set by a person.", .of_release = manual},
 	{"serin_release_steered", GAUGE, NULL, "1 when the kernel steers as decided, 0 when the canary cannot be steered to.",
 	 .of_release = steered},
-	{"serin_release_decided_timestamp_seconds", GAUGE, "seconds", "Unix time of the newest decision.",
+	{"serin_release_decided_timestamp_seconds", GAUGE, "seconds", "Unix time of the newest decision, by its reason.",
 	 .of_release = decided},
 	{"serin_weight_ratio", GAUGE, "ratio", "Share of the canary, as set and as it came out in the window.",
 	 .of_release = weight},

@@ -121,7 +121,7 @@ test_metrics_of_a_release() {
 	expect_metric 'serin_weight_ratio{release="chat",kind="set"}' 0.25
 	expect_metric 'serin_decisions_total{release="chat",reason="weight"}' 1
 	expect_between 0.1 "$(metric 'serin_weight_ratio{release="chat",kind="connections"}')" 0.4 "actual weight"
-	expect_between "$(($(date +%s) - 30))" "$(metric 'serin_release_decided_timestamp_seconds{release="chat"}')" \
+	expect_between "$(($(date +%s) - 30))" "$(metric 'serin_release_decided_timestamp_seconds{release="chat",reason="weight"}')" \
 		"$(($(date +%s) + 1))" "time of the decision"
 	expect_between 1 "$(metric 'serin_evidence_threshold{release="chat",test="error"}')" 1e9 "threshold"
 	expect_between 1e-300 "$(metric 'serin_evidence{release="chat",test="error"}')" 1e9 "evidence"
@@ -130,6 +130,7 @@ test_metrics_of_a_release() {
 	expect_metric 'serin_release_phase{release="chat",phase="RolledBack"}' 1
 	expect_metric 'serin_release_phase{release="chat",phase="Progressing"}' 0
 	expect_metric 'serin_decisions_total{release="chat",reason="aborted"}' 1
+	expect_eq "$(grep -c '^serin_release_decided_timestamp_seconds{release="chat",reason="aborted"}' metrics.txt)" 1 "newest decision"
 	expect_metric 'serin_weight_ratio{release="chat",kind="set"}' 0
 }
 

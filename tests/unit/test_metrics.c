@@ -61,7 +61,8 @@ static int known(void **state)
 					 .service_connections = 5, .service_requests = 20};
 	for (unsigned i = 0; i < SERIN_RESOURCES; i++)
 		figures.resource[i].ratio = serin_known((i + 1) / 4.0);
-	rollout = (struct serin_rollout){.phase = SERIN_PROGRESSING, .weight = 500, .step = 2, .waiting = SERIN_WAITING_HOLD};
+	rollout = (struct serin_rollout){.phase = SERIN_PROGRESSING, .weight = 500, .step = 2, .waiting = SERIN_WAITING_HOLD,
+					   .latest = {.reason = SERIN_REASON_STARTED}};
 	policy = (struct serin_policy){
 		.steps = {{100, 60 * SECOND}, {500, 300 * SECOND}, {10000, 0}}, .n_steps = 3,
 		.gates = {serin_known(0.95), serin_known(1.2), serin_known(5), serin_known(2), 50},
@@ -365,7 +366,7 @@ static void a_release_shows_where_it_is(void **state)
 	check_line("serin_release_step{release=\"chat\"} 2");
 	check_line("serin_release_steps{release=\"chat\"} 3");
 	check_line("serin_release_steered{release=\"chat\"} 1");
-	check_line("serin_release_decided_timestamp_seconds{release=\"chat\"} 1769860800.125");
+	check_line("serin_release_decided_timestamp_seconds{release=\"chat\",reason=\"started\"} 1769860800.125");
 	check_line("serin_weight_ratio{release=\"chat\",kind=\"set\"} 0.05");
 	check_line("serin_weight_ratio{release=\"chat\",kind=\"connections\"} 0.05");
 	check_line("serin_weight_ratio{release=\"chat\",kind=\"requests\"} 0.25");
