@@ -145,7 +145,7 @@ static json_t *handle_history(void *context, const char *release, unsigned limit
 	return decisions ? json_pack("{so}", "decisions", decisions) : NULL;
 }
 
-static int handle_metrics(void *context, enum metrics_format format, char **ret_text, size_t *ret_length)
+static int handle_metrics(void *context, enum exposition_format format, char **ret_text, size_t *ret_length)
 {
 	struct agent *agent = context;
 

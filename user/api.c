@@ -85,7 +85,7 @@ struct call {
 	json_t *body; /* an object, keys and types as the route has them */
 	char release[SERIN_NAME_MAX]; /* of the query */
 	unsigned limit;
-	enum metrics_format format; /* by the header Accept */
+	enum exposition_format format; /* by the header Accept */
 	bool answered;
 	struct answer answer;
 	struct call *next;
@@ -190,7 +190,7 @@ static struct answer get_metrics(struct api *api, const struct call *call)
 
 	if (api->handlers.metrics(api->handlers.context, call->format, &text, &length) < 0)
 		text = NULL;
-	return answer_text(text, length, metrics_content_type(call->format), "the kernel's counters");
+	return answer_text(text, length, exposition_content_type(call->format), "the kernel's counters");
 }
 
 /* It comes from the agent's thread: so it says that the agent's loop goes round. */
@@ -645,7 +645,7 @@ static enum MHD_Result begin_call(struct door *door, struct MHD_Connection *conn
 	call->connection = connection;
 	call->caller = caller;
 	call->route = find_route(url, call->name);
-	call->format = metrics_format_for(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT));
+	call->format = exposition_format_for(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT));
 	call->refused = !may_pass(door, call);
 	*state = call;
 	return MHD_YES;

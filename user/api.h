@@ -11,7 +11,7 @@
 #include <jansson.h>
 
 #include "config.h"
-#include "metrics.h"
+#include "exposition.h"
 #include "rollout.h"
 #include "serin/model.h"
 
@@ -26,7 +26,7 @@ struct api_handlers {
 	/* release NULL: all. The newest `limit` of them, oldest first. NULL: cannot be read. */
 	json_t *(*history)(void *context, const char *release, unsigned limit);
 	/* *ret_text is the API's to free. 0, or -errno when the counters could not be read. */
-	int (*metrics)(void *context, enum metrics_format format, char **ret_text, size_t *ret_length);
+	int (*metrics)(void *context, enum exposition_format format, char **ret_text, size_t *ret_length);
 	/* release or version may be NULL: the only one. weight in basis points, for SERIN_ORDER_WEIGHT alone. */
 	int (*order)(void *context, enum serin_order order, const char *release, const char *version, uint32_t weight,
 		     char why[API_WHY_MAX]);

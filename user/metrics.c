@@ -10,24 +10,15 @@
 #include "util.h"
 #include "version.h"
 
-#include <ctype.h>
-#include <errno.h>
 #include <math.h>
 #include <string.h>
-#include <strings.h>
 
 #define E_MAX 1e300 /* of evidence, which is a finite number always */
-#define FIRST_SIZE (64 << 10)
 
 /* ---- edges ---- */
 
-struct edge {
-	uint64_t ns;
-	const char *le; /* as it is written: Go's shortest form, always with a point or an exponent */
-};
-
-/* OpenTelemetry's for HTTP and generative AI, and vLLM's. */
-static const struct edge request_edges[] = {
+/* OpenTelemetry's for HTTP and generative AI, and vLLM's. As text in Go's shortest form, always with a point or an exponent. */
+static const struct exposition_edge request_edges[] = {
 	{100000, "0.0001"},	 {250000, "0.00025"},	  {500000, "0.0005"},	    {1000000, "0.001"},
 	{5000000, "0.005"},	 {10000000, "0.01"},	  {20000000, "0.02"},	    {25000000, "0.025"},
 	{40000000, "0.04"},	 {50000000, "0.05"},	  {60000000, "0.06"},	    {75000000, "0.075"},
@@ -44,7 +35,7 @@ static const struct edge request_edges[] = {
 };
 
 /* Waits of microseconds, when all is well. */
-static const struct edge wait_edges[] = {
+static const struct exposition_edge wait_edges[] = {
 	{10000, "1e-05"},      {25000, "2.5e-05"},   {50000, "5e-05"},	    {100000, "0.0001"},	   {250000, "0.00025"},
 	{500000, "0.0005"},    {1000000, "0.001"},   {2500000, "0.0025"},   {5000000, "0.005"},	   {10000000, "0.01"},
 	{25000000, "0.025"},   {50000000, "0.05"},   {100000000, "0.1"},    {250000000, "0.25"},   {500000000, "0.5"},
@@ -55,7 +46,7 @@ static const struct edge wait_edges[] = {
 _Static_assert(ARRAY_SIZE(request_edges) <= METRICS_EDGES_MAX && ARRAY_SIZE(wait_edges) <= METRICS_EDGES_MAX,
 	       "METRICS_EDGES_MAX is too small");
 
-static const struct edge *edges_of(enum serin_latency kind, unsigned *ret_n)
+static const struct exposition_edge *edges_of(enum serin_latency kind, unsigned *ret_n)
 {
 	if (kind == SERIN_PICKUP || kind == SERIN_RUN_QUEUE) {
 		*ret_n = ARRAY_SIZE(wait_edges);
@@ -68,7 +59,7 @@ static const struct edge *edges_of(enum serin_latency kind, unsigned *ret_n)
 void metrics_fold(const struct serin_hist *hist, enum serin_latency kind, struct metrics_hist *ret)
 {
 	unsigned n, bucket = 0;
-	const struct edge *edges = edges_of(kind, &n);
+	const struct exposition_edge *edges = edges_of(kind, &n);
 	uint64_t low, high;
 
 	*ret = (struct metrics_hist){.sum_ns = hist->sum};
@@ -99,186 +90,25 @@ void metrics_hold(struct metrics_held *held, const struct serin_target *target, 
 	held->cpu_ns = tally->cpu_ns;
 }
 
-/* ---- text ---- */
-
-enum type { COUNTER, GAUGE, INFO, HISTOGRAM, TYPES };
-
-struct family;
+/* ---- samples ---- */
 
 struct out {
-	char *text;
-	size_t length, size;
-	bool failed; /* out of memory */
-	enum metrics_format format;
+	struct exposition text;
 	const struct metrics *metrics;
 	const struct family *family; /* being written */
-	bool headed;		     /* its head is written */
 };
 
 struct family {
-	const char *name; /* a counter's without _total, an info's without _info */
-	enum type type;
-	const char *unit; /* the name's end; NULL: it has none */
-	const char *help;
+	struct exposition_family shown;
 	/* One of them: */
 	void (*of_version)(struct out *out, const struct metrics_version *v);
 	void (*of_release)(struct out *out, const struct metrics_release *r);
 	void (*of_agent)(struct out *out);
-	size_t offset; /* of a counter in the tally, of a value in the process, for the functions that write one of many */
+	size_t offset; /* in the tally, the figures or the process, for the functions that write one of many */
 	enum serin_latency latency;
 };
 
-static const struct {
-	const char *word, *old_word; /* of the type: OpenMetrics has one for info, the older format has not */
-	const char *suffix;	     /* of the samples */
-} types[TYPES] = {
-	[COUNTER] = {"counter", "counter", "_total"},
-	[GAUGE] = {"gauge", "gauge", ""},
-	[INFO] = {"info", "gauge", "_info"},
-	[HISTOGRAM] = {"histogram", "histogram", ""},
-};
-
-/* Room for so many bytes more. */
-static bool reserve(struct out *out, size_t n)
-{
-	size_t size = out->size ? 2 * out->size + n : FIRST_SIZE + n;
-	char *more;
-
-	if (out->failed || out->length + n <= out->size)
-		return !out->failed;
-	more = realloc(out->text, size);
-	if (!more) {
-		out->failed = true;
-		return false;
-	}
-	out->text = more;
-	out->size = size;
-	return true;
-}
-
-static void put(struct out *out, const char *bytes, size_t n)
-{
-	if (!reserve(out, n))
-		return;
-	memcpy(out->text + out->length, bytes, n);
-	out->length += n;
-}
-
-/* Once more what stands there already. */
-static void put_again(struct out *out, size_t from, size_t n)
-{
-	if (reserve(out, n))
-		put(out, out->text + from, n);
-}
-
-static void put_text(struct out *out, const char *text)
-{
-	put(out, text, strlen(text));
-}
-
-/* `digits` at least, with leading zeros. */
-static void put_number(struct out *out, uint64_t number, unsigned digits)
-{
-	char text[24];
-	unsigned at = sizeof(text);
-
-	do {
-		text[--at] = (char)('0' + number % 10);
-		number /= 10;
-	} while (number || sizeof(text) - at < digits);
-	put(out, text + at, sizeof(text) - at);
-}
-
-/* In a label's value a backslash, a quote and a line's end are written with a backslash. */
-static void put_escaped(struct out *out, const char *text)
-{
-	for (; *text; text++) {
-		if (*text == '\n')
-			put_text(out, "\\n");
-		else if (*text == '\\' || *text == '"')
-			put(out, (const char[]){'\\', *text}, 2);
-		else
-			put(out, text, 1);
-	}
-}
-
-/* The older format has a family's samples under their own name, and takes no unit. */
-static void put_head(struct out *out)
-{
-	const struct family *f = out->family;
-	bool open = out->format == METRICS_OPENMETRICS;
-	const char *suffix = open ? "" : types[f->type].suffix;
-	const char *const line[] = {
-		"# HELP ", f->name, suffix, " ", f->help, "\n# TYPE ", f->name, suffix, " ",
-		open ? types[f->type].word : types[f->type].old_word, "\n",
-	};
-
-	for (unsigned i = 0; i < ARRAY_SIZE(line); i++)
-		put_text(out, line[i]);
-	if (open && f->unit) {
-		const char *const unit[] = {"# UNIT ", f->name, " ", f->unit, "\n"};
-
-		for (unsigned i = 0; i < ARRAY_SIZE(unit); i++)
-			put_text(out, unit[i]);
-	}
-	out->headed = true;
-}
-
-struct label {
-	const char *name, *value; /* value NULL: it is left out */
-};
-
-/* A sample up to its value. */
-static void begin(struct out *out, const char *suffix, const struct label *labels, unsigned n)
-{
-	const char *before = "{";
-
-	if (!out->headed)
-		put_head(out);
-	put_text(out, out->family->name);
-	put_text(out, suffix);
-	for (unsigned i = 0; i < n; i++) {
-		if (!labels[i].value)
-			continue;
-		put_text(out, before);
-		put_text(out, labels[i].name);
-		put_text(out, "=\"");
-		put_escaped(out, labels[i].value);
-		put_text(out, "\"");
-		before = ",";
-	}
-	put_text(out, *before == ',' ? "} " : " ");
-}
-
-static void end_count(struct out *out, uint64_t count)
-{
-	put_number(out, count, 1);
-	put(out, "\n", 1);
-}
-
-static void end_real(struct out *out, double value)
-{
-	char text[32];
-
-	snprintf(text, sizeof(text), "%.15g\n", value);
-	put_text(out, text);
-}
-
-/* Nanoseconds as seconds, exactly. */
-static void end_time(struct out *out, uint64_t ns)
-{
-	put_number(out, ns / NSEC_PER_SEC, 1);
-	put(out, ".", 1);
-	put_number(out, ns % NSEC_PER_SEC, 9);
-	put(out, "\n", 1);
-}
-
-static bool is_known(struct serin_value value)
-{
-	return value.known && isfinite(value.v);
-}
-
-#define SUFFIX(out) types[(out)->family->type].suffix
+typedef const struct exposition_label labels[];
 
 /* ---- versions ---- */
 
@@ -288,32 +118,24 @@ static const struct serin_tally *tally_of(const struct out *out, const struct me
 }
 
 /* label NULL: none beside the model and the version. */
-static void begin_version(struct out *out, const struct metrics_version *v, const char *label, const char *word)
-{
-	begin(out, SUFFIX(out), (struct label[]){{"model", v->target->model}, {"version", v->target->version}, {label, word}},
-	      label ? 3 : 2);
-}
-
 static void version_count(struct out *out, const struct metrics_version *v, const char *label, const char *word, uint64_t count)
 {
-	begin_version(out, v, label, word);
-	end_count(out, count);
+	exposition_count(&out->text, (labels){{"model", v->target->model}, {"version", v->target->version}, {label, word}}, 3,
+			 count);
 }
 
 static void version_value(struct out *out, const struct metrics_version *v, const char *label, const char *word,
 			  struct serin_value value)
 {
-	if (!is_known(value))
-		return;
-	begin_version(out, v, label, word);
-	end_real(out, value.v);
+	if (value.known)
+		exposition_real(&out->text, (labels){{"model", v->target->model}, {"version", v->target->version}, {label, word}}, 3,
+				value.v);
 }
 
 static void model_info(struct out *out, const struct metrics_version *v)
 {
-	begin(out, SUFFIX(out), (struct label[]){{"model", v->target->model}, {"version", v->target->version},
-						 {"role", serin_role_name(v->target->role)}, {"release", v->release}}, 4);
-	end_count(out, 1);
+	exposition_count(&out->text, (labels){{"model", v->target->model}, {"version", v->target->version},
+					      {"role", serin_role_name(v->target->role)}, {"release", v->release}}, 4, 1);
 }
 
 static void tally_counter(struct out *out, const struct metrics_version *v)
@@ -347,8 +169,8 @@ static void cpu(struct out *out, const struct metrics_version *v)
 {
 	if (!v->target->n_pids && !tally_of(out, v)->cpu_ns)
 		return;
-	begin_version(out, v, NULL, NULL);
-	end_time(out, tally_of(out, v)->cpu_ns);
+	exposition_time(&out->text, (labels){{"model", v->target->model}, {"version", v->target->version}}, 2,
+			tally_of(out, v)->cpu_ns);
 }
 
 static void memory(struct out *out, const struct metrics_version *v)
@@ -421,82 +243,46 @@ static void resource_ratio(struct out *out, const struct metrics_version *v)
 		version_value(out, v, "resource", serin_resource_name(i), v->figures->resource[i].ratio);
 }
 
-/* The samples of a histogram differ in `le` and the count alone: the text before is written once, and copied. */
-static void buckets(struct out *out, const struct label *labels, const struct metrics_hist *hist)
-{
-	unsigned n;
-	const struct edge *edges = edges_of(out->family->latency, &n);
-	size_t from, length;
-
-	if (!out->headed)
-		put_head(out);
-	from = out->length;
-	begin(out, "_bucket", labels, 2);
-	if (out->failed)
-		return;
-	out->length -= strlen("} ");
-	put_text(out, ",le=\"");
-	length = out->length - from;
-	for (unsigned i = 0; i <= n; i++) {
-		if (i)
-			put_again(out, from, length);
-		put_text(out, i < n ? edges[i].le : "+Inf");
-		put_text(out, "\"} ");
-		end_count(out, i < n ? hist->at_most[i] : hist->count);
-	}
-}
-
-static void latency_by(struct out *out, const struct metrics_version *v, const struct label *labels)
+static void latency_by(struct out *out, const struct metrics_version *v, const struct exposition_label *by)
 {
 	const struct metrics_hist *hist = &v->hists[out->family->latency];
+	struct exposition_hist shown = {.at_most = hist->at_most, .count = hist->count, .sum_ns = hist->sum_ns};
 
 	if (out->family->latency == SERIN_PICKUP && !out->metrics->now->pickup_measured)
 		return; /* not measured is not "none seen" */
-	buckets(out, labels, hist);
-	begin(out, "_sum", labels, 2);
-	end_time(out, hist->sum_ns);
-	begin(out, "_count", labels, 2);
-	end_count(out, hist->count);
+	shown.edges = edges_of(out->family->latency, &shown.n);
+	exposition_hist(&out->text, by, 2, &shown);
 }
 
 static void latency(struct out *out, const struct metrics_version *v)
 {
-	latency_by(out, v, (struct label[]){{"model", v->target->model}, {"version", v->target->version}});
+	latency_by(out, v, (labels){{"model", v->target->model}, {"version", v->target->version}});
 }
 
 /* By OpenTelemetry's names. */
 static void duration(struct out *out, const struct metrics_version *v)
 {
-	latency_by(out, v, (struct label[]){{"service_name", v->target->model}, {"service_version", v->target->version}});
+	latency_by(out, v, (labels){{"service_name", v->target->model}, {"service_version", v->target->version}});
 }
 
 /* ---- releases ---- */
 
-static void begin_release(struct out *out, const struct metrics_release *r, const char *label, const char *word)
-{
-	begin(out, SUFFIX(out), (struct label[]){{"release", r->shown.name}, {label, word}}, label ? 2 : 1);
-}
-
 static void release_count(struct out *out, const struct metrics_release *r, const char *label, const char *word, uint64_t count)
 {
-	begin_release(out, r, label, word);
-	end_count(out, count);
+	exposition_count(&out->text, (labels){{"release", r->shown.name}, {label, word}}, 2, count);
 }
 
 static void release_value(struct out *out, const struct metrics_release *r, const char *label, const char *word,
 			  struct serin_value value)
 {
-	if (!is_known(value))
-		return;
-	begin_release(out, r, label, word);
-	end_real(out, value.v);
+	if (value.known)
+		exposition_real(&out->text, (labels){{"release", r->shown.name}, {label, word}}, 2, value.v);
 }
 
 static void release_info(struct out *out, const struct metrics_release *r)
 {
-	begin(out, SUFFIX(out),
-	      (struct label[]){{"release", r->shown.name}, {"stable", r->shown.stable}, {"canary", r->shown.canary}}, 3);
-	end_count(out, 1);
+	exposition_count(&out->text,
+			 (labels){{"release", r->shown.name}, {"stable", r->shown.stable}, {"canary", r->shown.canary}}, 3, 1);
 }
 
 static void phase(struct out *out, const struct metrics_release *r)
@@ -651,10 +437,8 @@ static void gates(struct out *out, const struct metrics_release *r)
 static void external_value(struct out *out, const struct metrics_release *r, const char *name, const char *bound,
 			   struct serin_value value)
 {
-	if (!is_known(value))
-		return;
-	begin(out, SUFFIX(out), (struct label[]){{"release", r->shown.name}, {"name", name}, {"bound", bound}}, 3);
-	end_real(out, value.v);
+	if (value.known)
+		exposition_real(&out->text, (labels){{"release", r->shown.name}, {"name", name}, {"bound", bound}}, 3, value.v);
 }
 
 static void external_bounds(struct out *out, const struct metrics_release *r)
@@ -720,158 +504,176 @@ static void drained(struct out *out, const struct metrics_release *r)
 
 static void build_info(struct out *out)
 {
-	begin(out, SUFFIX(out), (struct label[]){{"version", SERIN_VERSION}, {"kernel", out->metrics->kernel}}, 2);
-	end_count(out, 1);
+	exposition_count(&out->text, (labels){{"version", SERIN_VERSION}, {"kernel", out->metrics->kernel}}, 2, 1);
 }
 
 static void losses(struct out *out)
 {
-	for (unsigned i = 0; i < SERIN_LOSSES; i++) {
-		begin(out, SUFFIX(out), (struct label[]){{"kind", serin_loss_name(i)}}, 1);
-		end_count(out, out->metrics->now->losses[i]);
-	}
+	for (unsigned i = 0; i < SERIN_LOSSES; i++)
+		exposition_count(&out->text, (labels){{"kind", serin_loss_name(i)}}, 1, out->metrics->now->losses[i]);
 }
 
 static void program_seconds(struct out *out)
 {
-	for (unsigned i = 0; i < out->metrics->n_programs; i++) {
-		begin(out, SUFFIX(out), (struct label[]){{"program", out->metrics->programs[i].name}}, 1);
-		end_time(out, out->metrics->programs[i].run_ns);
-	}
+	for (unsigned i = 0; i < out->metrics->n_programs; i++)
+		exposition_time(&out->text, (labels){{"program", out->metrics->programs[i].name}}, 1,
+				out->metrics->programs[i].run_ns);
 }
 
 static void program_runs(struct out *out)
 {
-	for (unsigned i = 0; i < out->metrics->n_programs; i++) {
-		begin(out, SUFFIX(out), (struct label[]){{"program", out->metrics->programs[i].name}}, 1);
-		end_count(out, out->metrics->programs[i].runs);
-	}
+	for (unsigned i = 0; i < out->metrics->n_programs; i++)
+		exposition_count(&out->text, (labels){{"program", out->metrics->programs[i].name}}, 1,
+				 out->metrics->programs[i].runs);
 }
 
 static void of_process(struct out *out)
 {
-	struct serin_value value =
-		*(const struct serin_value *)((const char *)&out->metrics->process + out->family->offset);
+	const char *process = (const char *)&out->metrics->process;
+	struct serin_value value = *(const struct serin_value *)(process + out->family->offset);
 
-	if (!is_known(value))
-		return;
-	begin(out, SUFFIX(out), NULL, 0);
-	end_real(out, value.v);
+	if (value.known)
+		exposition_real(&out->text, NULL, 0, value.v);
 }
 
 /* ---- the table ---- */
 
+#define COUNTER EXPOSITION_COUNTER
+#define GAUGE EXPOSITION_GAUGE
+#define INFO EXPOSITION_INFO
+#define HISTOGRAM EXPOSITION_HISTOGRAM
 #define TALLY(field) .of_version = tally_counter, .offset = offsetof(struct serin_tally, field)
 #define FIGURE(field) .of_version = figure, .offset = offsetof(struct serin_figures, field)
 #define PROCESS(field) .of_agent = of_process, .offset = offsetof(struct metrics_process, field)
 #define LATENCY(kind) .of_version = latency, .latency = kind
 
 static const struct family families[] = {
-	{"serin_model", INFO, NULL, "A version of a model that is watched.", .of_version = model_info},
-	{"serin_processes", GAUGE, NULL, "Processes of the version that were found.", .of_version = processes},
-	{"serin_listeners", GAUGE, NULL, "Listening sockets of the version in use.", .of_version = listeners},
-	{"serin_requests", COUNTER, NULL, "Requests with a known outcome.", .of_version = requests},
-	{"serin_requests_in_flight", GAUGE, NULL, "Requests without an outcome yet.", .of_version = requests_in_flight},
-	{"serin_slow_requests", COUNTER, NULL, "Successes that took longer than the frozen p99 of stable.", TALLY(slow)},
-	{"http_server_request_duration_seconds", HISTOGRAM, "seconds",
-	 "First byte of a request at the server to the last of its response, of responses that do not stream.",
+	{{"serin_model", INFO, NULL, "A version of a model that is watched."}, .of_version = model_info},
+	{{"serin_processes", GAUGE, NULL, "Processes of the version that were found."}, .of_version = processes},
+	{{"serin_listeners", GAUGE, NULL, "Listening sockets of the version in use."}, .of_version = listeners},
+	{{"serin_requests", COUNTER, NULL, "Requests with a known outcome."}, .of_version = requests},
+	{{"serin_requests_in_flight", GAUGE, NULL,
+	  "Requests without an outcome yet."}, .of_version = requests_in_flight},
+	{{"serin_slow_requests", COUNTER, NULL,
+	  "Successes that took longer than the frozen p99 of stable."}, TALLY(slow)},
+	{{"http_server_request_duration_seconds", HISTOGRAM, "seconds",
+	  "First byte of a request at the server to the last of its response, of responses that do not stream."},
 	 .of_version = duration, .latency = SERIN_DURATION},
-	{"serin_stream_duration_seconds", HISTOGRAM, "seconds",
-	 "First byte of a request to the last of its response, of streaming responses.", LATENCY(SERIN_STREAM_DURATION)},
-	{"serin_first_byte_seconds", HISTOGRAM, "seconds", "First byte of a request to the first of the final status line.",
-	 LATENCY(SERIN_FIRST_BYTE)},
-	{"serin_first_chunk_seconds", HISTOGRAM, "seconds", "First byte of a request to the first of the body of its response.",
-	 LATENCY(SERIN_FIRST_CHUNK)},
-	{"serin_stream_first_chunk_seconds", HISTOGRAM, "seconds",
-	 "First byte of a request to the first of the body of its response, of streaming responses.",
+	{{"serin_stream_duration_seconds", HISTOGRAM, "seconds",
+	  "First byte of a request to the last of its response, of streaming responses."},
+	 LATENCY(SERIN_STREAM_DURATION)},
+	{{"serin_first_byte_seconds", HISTOGRAM, "seconds",
+	  "First byte of a request to the first of the final status line."}, LATENCY(SERIN_FIRST_BYTE)},
+	{{"serin_first_chunk_seconds", HISTOGRAM, "seconds",
+	  "First byte of a request to the first of the body of its response."}, LATENCY(SERIN_FIRST_CHUNK)},
+	{{"serin_stream_first_chunk_seconds", HISTOGRAM, "seconds",
+	  "First byte of a request to the first of the body of its response, of streaming responses."},
 	 LATENCY(SERIN_STREAM_FIRST_CHUNK)},
-	{"serin_chunk_gap_seconds", HISTOGRAM, "seconds", "One send with body in it to the next, of streaming responses.",
-	 LATENCY(SERIN_GAP)},
-	{"serin_pickup_seconds", HISTOGRAM, "seconds", "First byte of a request to the first read of the server after it.",
-	 LATENCY(SERIN_PICKUP)},
-	{"serin_turn_seconds", HISTOGRAM, "seconds",
-	 "First byte of a turn of the client to the first of the server, of connections that do not speak HTTP/1.",
+	{{"serin_chunk_gap_seconds", HISTOGRAM, "seconds",
+	  "One send with body in it to the next, of streaming responses."}, LATENCY(SERIN_GAP)},
+	{{"serin_pickup_seconds", HISTOGRAM, "seconds",
+	  "First byte of a request to the first read of the server after it."}, LATENCY(SERIN_PICKUP)},
+	{{"serin_turn_seconds", HISTOGRAM, "seconds",
+	  "First byte of a turn of the client to the first of the server, of connections that do not speak HTTP/1."},
 	 LATENCY(SERIN_TURN)},
-	{"serin_run_queue_seconds", HISTOGRAM, "seconds", "Time that threads of the version were runnable and waited for a CPU.",
-	 LATENCY(SERIN_RUN_QUEUE)},
-	{"serin_cpu_seconds", COUNTER, "seconds", "CPU time of all threads of the version.", .of_version = cpu},
-	{"serin_memory_bytes", GAUGE, "bytes", "Resident memory, the sum over the processes of the version.",
-	 .of_version = memory},
-	{"serin_network_bytes", COUNTER, "bytes", "TCP payload on connections of the version, each byte once.",
-	 .of_version = network},
-	{"serin_connections_opened", COUNTER, NULL, "Connections accepted, or found open at the start.", TALLY(opened)},
-	{"serin_connections_open", GAUGE, NULL, "Connections that are open.", .of_version = connections_open},
-	{"serin_protocol_connections", COUNTER, NULL, "Connections by what they speak.", .of_version = protocols},
-	{"serin_retransmits", COUNTER, NULL, "Segments that the server's side sent again.", TALLY(retransmits)},
-	{"serin_retransmitted_bytes", COUNTER, "bytes", "Payload of segments that the server's side sent again.",
-	 TALLY(retransmitted_bytes)},
-	{"serin_incomplete_responses", COUNTER, NULL, "Responses that the server ended too early.", .of_version = incomplete},
-	{"serin_unknown_aborts", COUNTER, NULL, "Turns in unknown protocols that were broken off before an answer.",
-	 .of_version = unknown_aborts},
-	{"serin_exits", COUNTER, NULL, "Processes that ended by a signal or with a status other than 0.", .of_version = exits},
-	{"serin_listen_drops", COUNTER, NULL, "Connections that the kernel refused because a listen queue was full.",
-	 .of_version = listen_drops},
-	{"serin_window_seconds", GAUGE, "seconds", "Length of the window of the figures.", .of_version = window_seconds},
-	{"serin_window_requests", GAUGE, NULL, "N: requests in the window whose outcome counts.",
-	 .of_version = window_requests},
-	{"serin_success_ratio", GAUGE, "ratio", "P = S / N: successes among the requests in the window.", FIGURE(p)},
-	{"serin_resource_ratio", GAUGE, "ratio", "C / M: consumption in the window over its maximum. R is the largest.",
-	 .of_version = resource_ratio},
-	{"serin_anomaly_index", GAUGE, NULL, "D = (T1 - T2) / T0: anomalies a second beyond what is normal.", FIGURE(d)},
-	{"serin_cpu_per_request_seconds", GAUGE, "seconds", "CPU time of the window over its requests.",
-	 FIGURE(cpu_seconds_per_request)},
-	{"serin_cpu_per_request_ratio", GAUGE, "ratio", "CPU time a request, of the canary over stable.", FIGURE(cpu_ratio)},
+	{{"serin_run_queue_seconds", HISTOGRAM, "seconds",
+	  "Time that threads of the version were runnable and waited for a CPU."}, LATENCY(SERIN_RUN_QUEUE)},
+	{{"serin_cpu_seconds", COUNTER, "seconds", "CPU time of all threads of the version."}, .of_version = cpu},
+	{{"serin_memory_bytes", GAUGE, "bytes",
+	  "Resident memory, the sum over the processes of the version."}, .of_version = memory},
+	{{"serin_network_bytes", COUNTER, "bytes",
+	  "TCP payload on connections of the version, each byte once."}, .of_version = network},
+	{{"serin_connections_opened", COUNTER, NULL,
+	  "Connections accepted, or found open at the start."}, TALLY(opened)},
+	{{"serin_connections_open", GAUGE, NULL, "Connections that are open."}, .of_version = connections_open},
+	{{"serin_protocol_connections", COUNTER, NULL, "Connections by what they speak."}, .of_version = protocols},
+	{{"serin_retransmits", COUNTER, NULL, "Segments that the server's side sent again."}, TALLY(retransmits)},
+	{{"serin_retransmitted_bytes", COUNTER, "bytes",
+	  "Payload of segments that the server's side sent again."}, TALLY(retransmitted_bytes)},
+	{{"serin_incomplete_responses", COUNTER, NULL,
+	  "Responses that the server ended too early."}, .of_version = incomplete},
+	{{"serin_unknown_aborts", COUNTER, NULL,
+	  "Turns in unknown protocols that were broken off before an answer."}, .of_version = unknown_aborts},
+	{{"serin_exits", COUNTER, NULL,
+	  "Processes that ended by a signal or with a status other than 0."}, .of_version = exits},
+	{{"serin_listen_drops", COUNTER, NULL,
+	  "Connections that the kernel refused because a listen queue was full."}, .of_version = listen_drops},
+	{{"serin_window_seconds", GAUGE, "seconds",
+	  "Length of the window of the figures."}, .of_version = window_seconds},
+	{{"serin_window_requests", GAUGE, NULL,
+	  "N: requests in the window whose outcome counts."}, .of_version = window_requests},
+	{{"serin_success_ratio", GAUGE, "ratio",
+	  "P = S / N: successes among the requests in the window."}, FIGURE(p)},
+	{{"serin_resource_ratio", GAUGE, "ratio",
+	  "C / M: consumption in the window over its maximum. R is the largest."}, .of_version = resource_ratio},
+	{{"serin_anomaly_index", GAUGE, NULL,
+	  "D = (T1 - T2) / T0: anomalies a second beyond what is normal."}, FIGURE(d)},
+	{{"serin_cpu_per_request_seconds", GAUGE, "seconds",
+	  "CPU time of the window over its requests."}, FIGURE(cpu_seconds_per_request)},
+	{{"serin_cpu_per_request_ratio", GAUGE, "ratio",
+	  "CPU time a request, of the canary over stable."}, FIGURE(cpu_ratio)},
 
-	{"serin_release", INFO, NULL, "A release and its versions.", .of_release = release_info},
-	{"serin_release_phase", GAUGE, NULL, "1 for the phase that the release is in.", .of_release = phase},
-	{"serin_release_waiting", GAUGE, NULL, "1 for why the release does not go on right now.", .of_release = waiting},
-	{"serin_release_step", GAUGE, NULL, "The step that the release is in, from 1 on.", .of_release = step},
-	{"serin_release_steps", GAUGE, NULL, "How many steps the release has.", .of_release = steps},
-	{"serin_release_manual", GAUGE, NULL, "1 when the weight was set by a person.", .of_release = manual},
-	{"serin_release_steered", GAUGE, NULL, "1 when the kernel steers as decided, 0 when the canary cannot be steered to.",
-	 .of_release = steered},
-	{"serin_release_decided_timestamp_seconds", GAUGE, "seconds", "Unix time of the newest decision, by its reason.",
-	 .of_release = decided},
-	{"serin_weight_ratio", GAUGE, "ratio", "Share of the canary, as set and as it came out in the window.",
-	 .of_release = weight},
-	{"serin_evidence", GAUGE, NULL, "E, the evidence that the canary is worse than stable.", .of_release = evidence},
-	{"serin_evidence_threshold", GAUGE, NULL, "E at which the canary is rolled back.", .of_release = threshold},
-	{"serin_evidence_excess_ratio", GAUGE, "ratio", "Observed difference of the canary to stable, as a share of requests.",
-	 .of_release = excess},
-	{"serin_evidence_margin_ratio", GAUGE, "ratio", "The least excess that is worth a rollback.", .of_release = margin},
-	{"serin_evidence_blocks", GAUGE, NULL, "Comparisons within a client that the evidence rests on.", .of_release = blocks},
-	{"serin_evidence_requests", GAUGE, NULL, "Requests that the evidence rests on.", .of_release = evidence_requests},
-	{"serin_evidence_no_worse", GAUGE, NULL, "1 when the canary is shown to be no worse.", .of_release = no_worse},
-	{"serin_evidence_split_as_set", GAUGE, NULL, "0 when connections are not split as the weight says.",
-	 .of_release = split_as_set},
-	{"serin_gate_bound", GAUGE, NULL, "Absolute bounds on the canary that are on.", .of_release = gates},
-	{"serin_external_bound", GAUGE, NULL, "Bounds on figures that are sent from outside.", .of_release = external_bounds},
-	{"serin_external_figure", GAUGE, NULL, "The newest figure of the canary that was sent from outside.",
-	 .of_release = external_figures},
-	{"serin_external_age_seconds", GAUGE, "seconds", "Age of the newest figure that was sent from outside.",
-	 .of_release = external_ages},
-	{"serin_decisions", COUNTER, NULL, "Decisions since the start of the agent.", .of_release = decisions},
-	{"serin_steering_decisions", COUNTER, NULL, "New connections to the service, as the kernel decided.",
-	 .of_release = steering},
-	{"serin_draining_connections", GAUGE, NULL, "Connections that are to leave the canary and have not.",
-	 .of_release = draining},
-	{"serin_draining_requests_in_flight", GAUGE, NULL, "Requests in flight on connections that are to leave the canary.",
-	 .of_release = draining_requests},
-	{"serin_draining_unreachable_connections", GAUGE, NULL,
-	 "Connections that are to leave the canary, of which no process was found.", .of_release = unreachable},
-	{"serin_drained_connections", COUNTER, NULL, "Connections taken from the canary since the start of the agent.",
-	 .of_release = drained},
+	{{"serin_release", INFO, NULL, "A release and its versions."}, .of_release = release_info},
+	{{"serin_release_phase", GAUGE, NULL, "1 for the phase that the release is in."}, .of_release = phase},
+	{{"serin_release_waiting", GAUGE, NULL,
+	  "1 for why the release does not go on right now."}, .of_release = waiting},
+	{{"serin_release_step", GAUGE, NULL, "The step that the release is in, from 1 on."}, .of_release = step},
+	{{"serin_release_steps", GAUGE, NULL, "How many steps the release has."}, .of_release = steps},
+	{{"serin_release_manual", GAUGE, NULL, "1 when the weight was set by a person."}, .of_release = manual},
+	{{"serin_release_steered", GAUGE, NULL,
+	  "1 when the kernel steers as decided, 0 when the canary cannot be steered to."}, .of_release = steered},
+	{{"serin_release_decided_timestamp_seconds", GAUGE, "seconds",
+	  "Unix time of the newest decision, by its reason."}, .of_release = decided},
+	{{"serin_weight_ratio", GAUGE, "ratio",
+	  "Share of the canary, as set and as it came out in the window."}, .of_release = weight},
+	{{"serin_evidence", GAUGE, NULL,
+	  "E, the evidence that the canary is worse than stable."}, .of_release = evidence},
+	{{"serin_evidence_threshold", GAUGE, NULL,
+	  "E at which the canary is rolled back."}, .of_release = threshold},
+	{{"serin_evidence_excess_ratio", GAUGE, "ratio",
+	  "Observed difference of the canary to stable, as a share of requests."}, .of_release = excess},
+	{{"serin_evidence_margin_ratio", GAUGE, "ratio",
+	  "The least excess that is worth a rollback."}, .of_release = margin},
+	{{"serin_evidence_blocks", GAUGE, NULL,
+	  "Comparisons within a client that the evidence rests on."}, .of_release = blocks},
+	{{"serin_evidence_requests", GAUGE, NULL,
+	  "Requests that the evidence rests on."}, .of_release = evidence_requests},
+	{{"serin_evidence_no_worse", GAUGE, NULL,
+	  "1 when the canary is shown to be no worse."}, .of_release = no_worse},
+	{{"serin_evidence_split_as_set", GAUGE, NULL,
+	  "0 when connections are not split as the weight says."}, .of_release = split_as_set},
+	{{"serin_gate_bound", GAUGE, NULL, "Absolute bounds on the canary that are on."}, .of_release = gates},
+	{{"serin_external_bound", GAUGE, NULL,
+	  "Bounds on figures that are sent from outside."}, .of_release = external_bounds},
+	{{"serin_external_figure", GAUGE, NULL,
+	  "The newest figure of the canary that was sent from outside."}, .of_release = external_figures},
+	{{"serin_external_age_seconds", GAUGE, "seconds",
+	  "Age of the newest figure that was sent from outside."}, .of_release = external_ages},
+	{{"serin_decisions", COUNTER, NULL, "Decisions since the start of the agent."}, .of_release = decisions},
+	{{"serin_steering_decisions", COUNTER, NULL,
+	  "New connections to the service, as the kernel decided."}, .of_release = steering},
+	{{"serin_draining_connections", GAUGE, NULL,
+	  "Connections that are to leave the canary and have not."}, .of_release = draining},
+	{{"serin_draining_requests_in_flight", GAUGE, NULL,
+	  "Requests in flight on connections that are to leave the canary."}, .of_release = draining_requests},
+	{{"serin_draining_unreachable_connections", GAUGE, NULL,
+	  "Connections that are to leave the canary, of which no process was found."}, .of_release = unreachable},
+	{{"serin_drained_connections", COUNTER, NULL,
+	  "Connections taken from the canary since the start of the agent."}, .of_release = drained},
 
-	{"serin_build", INFO, NULL, "The version of serin, and the kernel that it runs on.", .of_agent = build_info},
-	{"serin_losses", COUNTER, NULL, "What could not be counted.", .of_agent = losses},
-	{"serin_bpf_run_seconds", COUNTER, "seconds", "Time in BPF programs.", .of_agent = program_seconds},
-	{"serin_bpf_runs", COUNTER, NULL, "Runs of BPF programs.", .of_agent = program_runs},
-	{"process_cpu_seconds", COUNTER, "seconds", "CPU time of the agent.", PROCESS(cpu_seconds)},
-	{"process_resident_memory_bytes", GAUGE, "bytes", "Resident memory of the agent.", PROCESS(resident_bytes)},
-	{"process_virtual_memory_bytes", GAUGE, "bytes", "Address space of the agent.", PROCESS(virtual_bytes)},
-	{"process_open_fds", GAUGE, NULL, "Open descriptors of the agent.", PROCESS(open_fds)},
-	{"process_max_fds", GAUGE, NULL, "How many descriptors the agent may have.", PROCESS(max_fds)},
-	{"process_start_time_seconds", GAUGE, "seconds", "Unix time of the start of the agent.", PROCESS(start_unix)},
+	{{"serin_build", INFO, NULL,
+	  "The version of serin, and the kernel that it runs on."}, .of_agent = build_info},
+	{{"serin_losses", COUNTER, NULL, "What could not be counted."}, .of_agent = losses},
+	{{"serin_bpf_run_seconds", COUNTER, "seconds", "Time in BPF programs."}, .of_agent = program_seconds},
+	{{"serin_bpf_runs", COUNTER, NULL, "Runs of BPF programs."}, .of_agent = program_runs},
+	{{"process_cpu_seconds", COUNTER, "seconds", "CPU time of the agent."}, PROCESS(cpu_seconds)},
+	{{"process_resident_memory_bytes", GAUGE, "bytes",
+	  "Resident memory of the agent."}, PROCESS(resident_bytes)},
+	{{"process_virtual_memory_bytes", GAUGE, "bytes", "Address space of the agent."}, PROCESS(virtual_bytes)},
+	{{"process_open_fds", GAUGE, NULL, "Open descriptors of the agent."}, PROCESS(open_fds)},
+	{{"process_max_fds", GAUGE, NULL, "How many descriptors the agent may have."}, PROCESS(max_fds)},
+	{{"process_start_time_seconds", GAUGE, "seconds",
+	  "Unix time of the start of the agent."}, PROCESS(start_unix)},
 };
 
 static void write_family(struct out *out, const struct family *family)
@@ -879,7 +681,7 @@ static void write_family(struct out *out, const struct family *family)
 	const struct metrics *m = out->metrics;
 
 	out->family = family;
-	out->headed = false;
+	exposition_family(&out->text, &family->shown);
 	for (unsigned i = 0; family->of_version && i < m->n_versions; i++)
 		family->of_version(out, &m->versions[i]);
 	for (unsigned i = 0; family->of_release && i < m->n_releases; i++)
@@ -888,86 +690,19 @@ static void write_family(struct out *out, const struct family *family)
 		family->of_agent(out);
 }
 
-int metrics_write(const struct metrics *metrics, enum metrics_format format, char **ret_text, size_t *ret_length)
+int metrics_write(const struct metrics *metrics, enum exposition_format format, char **ret_text, size_t *ret_length)
 {
-	struct out out = {.format = format, .metrics = metrics};
+	struct out out = {.text = EXPOSITION(format), .metrics = metrics};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(families); i++)
 		write_family(&out, &families[i]);
-	if (format == METRICS_OPENMETRICS)
-		put_text(&out, "# EOF\n");
-	if (out.failed) {
-		free(out.text);
-		return -ENOMEM;
-	}
-	*ret_text = out.text;
-	*ret_length = out.length;
-	return 0;
+	return exposition_end(&out.text, ret_text, ret_length);
 }
 
-const char *metrics_name(unsigned index, char ret_name[64])
+const char *metrics_name(unsigned index, char ret_name[METRICS_NAME_MAX])
 {
 	if (index >= ARRAY_SIZE(families))
 		return NULL;
-	snprintf(ret_name, 64, "%s%s", families[index].name, types[families[index].type].suffix);
+	snprintf(ret_name, METRICS_NAME_MAX, "%s%s", families[index].shown.name, exposition_suffix(families[index].shown.type));
 	return ret_name;
-}
-
-/* ---- which format ---- */
-
-const char *metrics_content_type(enum metrics_format format)
-{
-	static const char *const content_types[METRICS_FORMATS] = {
-		[METRICS_TEXT] = "text/plain; version=0.0.4; charset=utf-8",
-		[METRICS_OPENMETRICS] = "application/openmetrics-text; version=1.0.0; charset=utf-8",
-	};
-
-	return content_types[format];
-}
-
-/* A word of a header: without the spaces around it. Answers what comes behind it. */
-static const char *next_word(const char *text, const char *ends, char *ret_word, size_t size)
-{
-	size_t length;
-
-	text += strspn(text, " \t");
-	length = strcspn(text, ends);
-	snprintf(ret_word, size, "%.*s", (int)(length < size ? length : size - 1), text);
-	for (size_t i = strlen(ret_word); i && isspace((unsigned char)ret_word[i - 1]);)
-		ret_word[--i] = '\0';
-	return text + length;
-}
-
-/* An element of Accept, "type/subtype;name=value;...": how much it is liked, 0: not at all, or it is a version that is not
- * spoken. */
-static const char *next_element(const char *accept, char ret_type[64], double *ret_q)
-{
-	char word[64];
-
-	accept = next_word(accept, ";,", ret_type, 64);
-	*ret_q = 1;
-	while (*accept == ';') {
-		accept = next_word(accept + 1, ";,", word, sizeof(word));
-		if (!strncasecmp(word, "q=", 2))
-			*ret_q = strtod(word + 2, NULL);
-		else if (!strncasecmp(word, "version=", 8) && strcmp(word + 8, "1.0.0") && strcmp(word + 8, "0.0.1") &&
-			 strcmp(word + 8, "0.0.4"))
-			*ret_q = 0;
-	}
-	return *accept ? accept + 1 : accept;
-}
-
-enum metrics_format metrics_format_for(const char *accept)
-{
-	double open = 0, plain = 0, q;
-	char type[64];
-
-	while (accept && *accept) {
-		accept = next_element(accept, type, &q);
-		if (!strcasecmp(type, "application/openmetrics-text"))
-			open = fmax(open, q);
-		else if (!strcasecmp(type, "text/plain"))
-			plain = fmax(plain, q);
-	}
-	return open > 0 && open >= plain ? METRICS_OPENMETRICS : METRICS_TEXT;
 }

@@ -6,23 +6,13 @@
 #ifndef SERIN_METRICS_H
 #define SERIN_METRICS_H
 
+#include "exposition.h"
 #include "report.h"
 
+#define METRICS_NAME_MAX 64
 #define METRICS_EDGES_MAX 52
 #define METRICS_PROGRAMS_MAX 32
 #define METRICS_PROGRAM_NAME_MAX 64
-
-enum metrics_format {
-	METRICS_TEXT, /* the text format 0.0.4 */
-	METRICS_OPENMETRICS,
-	METRICS_FORMATS
-};
-
-/* What the header Content-Type says of each. */
-const char *metrics_content_type(enum metrics_format format);
-
-/* What a caller would have who sent this header Accept; NULL: it sent none. */
-enum metrics_format metrics_format_for(const char *accept);
 
 /* A histogram of the kernel's as it is shown: how many values were not above each edge. */
 struct metrics_hist {
@@ -85,9 +75,9 @@ struct metrics {
 };
 
 /* Writes it. *ret_text is the caller's to free. 0 or -ENOMEM. */
-int metrics_write(const struct metrics *metrics, enum metrics_format format, char **ret_text, size_t *ret_length);
+int metrics_write(const struct metrics *metrics, enum exposition_format format, char **ret_text, size_t *ret_length);
 
 /* The names that samples of the index-th family begin with, as docs/metrics.md has them; NULL beyond the last. */
-const char *metrics_name(unsigned index, char ret_name[64]);
+const char *metrics_name(unsigned index, char ret_name[METRICS_NAME_MAX]);
 
 #endif

@@ -106,7 +106,7 @@ static void add_releases(struct metrics *metrics, const struct deployment *deplo
 }
 
 int scrape_write(struct scrape *scrape, const struct deployment *deployed, const struct serin_snapshot *newest,
-		 const struct serin_figures figures[SERIN_TARGETS_MAX], enum metrics_format format, char **ret_text,
+		 const struct serin_figures figures[SERIN_TARGETS_MAX], enum exposition_format format, char **ret_text,
 		 size_t *ret_length)
 {
 	_cleanup_free_ struct metrics *metrics = calloc(1, sizeof(*metrics));

@@ -17,7 +17,7 @@ struct scrape {
  * caller's to free. 0, or -errno when the kernel cannot be read or memory is out.
  */
 int scrape_write(struct scrape *scrape, const struct deployment *deployed, const struct serin_snapshot *newest,
-		 const struct serin_figures figures[SERIN_TARGETS_MAX], enum metrics_format format, char **ret_text,
+		 const struct serin_figures figures[SERIN_TARGETS_MAX], enum exposition_format format, char **ret_text,
 		 size_t *ret_length);
 
 #endif

@@ -1,4 +1,4 @@
-/* Links: user/api.c user/metrics.c user/figures.c user/hist.c user/names.c user/rollout.c user/rollout_words.c user/body.c user/sockets.c user/token.c user/client.c user/config.c user/endpoint.c user/util.c -lmicrohttpd -ljansson -lcurl -lm -lpthread */
+/* Links: user/api.c user/exposition.c user/body.c user/sockets.c user/token.c user/client.c user/config.c user/endpoint.c user/util.c -lmicrohttpd -ljansson -lcurl -lm -lpthread */
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /* A real API on sockets of its own, served by a thread as the agent does it: a descriptor readable, api_run(). */
 #define _GNU_SOURCE 1
@@ -84,12 +84,12 @@ static json_t *handle_history(void *context, const char *release, unsigned limit
 	return asked.no_json ? NULL : json_pack("{s[{sf}]}", "decisions", "at_unix", 1769860800.123);
 }
 
-static int handle_metrics(void *context, enum metrics_format format, char **ret_text, size_t *ret_length)
+static int handle_metrics(void *context, enum exposition_format format, char **ret_text, size_t *ret_length)
 {
 	(void)context;
 	if (asked.no_json)
 		return -EIO;
-	*ret_text = strdup(format == METRICS_OPENMETRICS ? "open\n# EOF\n" : "old\n");
+	*ret_text = strdup(format == EXPOSITION_OPENMETRICS ? "open\n# EOF\n" : "old\n");
 	*ret_length = strlen(*ret_text);
 	return 0;
 }
