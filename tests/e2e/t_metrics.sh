@@ -120,6 +120,7 @@ test_metrics_of_a_release() {
 	expect_metric 'serin_release_phase{release="chat",phase="Progressing"}' 1
 	expect_metric 'serin_weight_ratio{release="chat",kind="set"}' 0.25
 	expect_metric 'serin_decisions_total{release="chat",reason="weight"}' 1
+	expect "no actual weight" wait_for 5 has_metric 'serin_weight_ratio{release="chat",kind="connections"}'
 	expect_between 0.1 "$(metric 'serin_weight_ratio{release="chat",kind="connections"}')" 0.4 "actual weight"
 	expect_between "$(($(date +%s) - 30))" "$(metric 'serin_release_decided_timestamp_seconds{release="chat",reason="weight"}')" \
 		"$(($(date +%s) + 1))" "time of the decision"
