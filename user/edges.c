@@ -3,6 +3,7 @@
 
 #include "collect.h"
 #include "hist.h"
+#include "util.h"
 
 #include <string.h>
 
@@ -97,14 +98,19 @@ static void keep_past(struct edges *edges)
 int edges_look(struct edges *edges, struct targets *targets, struct loader *loader, bool freeze)
 {
 	const struct serin_maps *maps = loader_maps(loader);
+	uint64_t now_ns = util_now();
 	int r = 0;
 
 	for (unsigned i = 0; r == 0 && i < EDGES_VERSIONS; i++) {
-		if (edges->target[i] == SERIN_NONE)
+		unsigned target = edges->target[i];
+
+		if (target == SERIN_NONE)
 			continue;
-		r = collect_hist(maps, edges->target[i], SERIN_DURATION, recent_push(&edges->duration[i]));
+		r = collect_hist(maps, target, SERIN_DURATION, recent_push(&edges->duration[i], now_ns));
 		if (r == 0)
-			r = collect_hist(maps, edges->target[i], SERIN_STREAM_FIRST_CHUNK, recent_push(&edges->first_chunk[i]));
+			r = collect_hist(maps, target, SERIN_STREAM_FIRST_CHUNK, recent_push(&edges->first_chunk[i], now_ns));
+		if (r == 0)
+			r = collect_hist(maps, target, SERIN_STREAM_DURATION, recent_push(&edges->stream_duration[i], now_ns));
 	}
 	if (r < 0)
 		return r;
@@ -125,4 +131,23 @@ struct serin_value edges_quantile(const struct edges *edges, unsigned target, do
 		return hist_quantile(&hist, q);
 	}
 	return (struct serin_value){};
+}
+
+static const struct recent *recent_of(const struct edges *edges, unsigned version, enum serin_latency kind)
+{
+	const struct recent *const of_kind[SERIN_LATENCIES] = {
+		[SERIN_DURATION] = &edges->duration[version],
+		[SERIN_STREAM_FIRST_CHUNK] = &edges->first_chunk[version],
+		[SERIN_STREAM_DURATION] = &edges->stream_duration[version],
+	};
+
+	return kind < SERIN_LATENCIES ? of_kind[kind] : NULL;
+}
+
+const struct recent *edges_recent(const struct edges *edges, unsigned target, enum serin_latency kind)
+{
+	for (unsigned i = 0; i < EDGES_VERSIONS; i++)
+		if (edges->target[i] == target)
+			return recent_of(edges, i, kind);
+	return NULL;
 }

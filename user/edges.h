@@ -19,6 +19,7 @@ struct edges {
 	unsigned target[EDGES_VERSIONS]; /* indices of targets; SERIN_NONE: there is none */
 	struct recent duration[EDGES_VERSIONS];
 	struct recent first_chunk[EDGES_VERSIONS]; /* of streams */
+	struct recent stream_duration[EDGES_VERSIONS];
 	struct serin_hist duration_past, first_chunk_past; /* stable's, some looks ago */
 	unsigned looks;					   /* since then */
 	bool duration_frozen, first_chunk_frozen;
@@ -44,5 +45,9 @@ uint64_t edges_widen(const struct edges *edges, uint64_t edge_ns);
 /* A quantile of the durations of one of the two targets in the last seconds, in ns; of streams where there is nothing else.
  * Absent for other targets. */
 struct serin_value edges_quantile(const struct edges *edges, unsigned target, double q);
+
+/* The latencies of the last seconds: SERIN_DURATION, SERIN_STREAM_FIRST_CHUNK or SERIN_STREAM_DURATION of one of the two targets.
+ * NULL for other kinds and targets. */
+const struct recent *edges_recent(const struct edges *edges, unsigned target, enum serin_latency kind);
 
 #endif

@@ -5,18 +5,24 @@
 
 #include <string.h>
 
-struct serin_hist *recent_push(struct recent *recent)
+static unsigned newest(const struct recent *recent)
+{
+	return (recent->first + recent->n - 1) % RECENT_LOOKS;
+}
+
+struct serin_hist *recent_push(struct recent *recent, uint64_t now_ns)
 {
 	if (recent->n == RECENT_LOOKS)
 		recent->first = (recent->first + 1) % RECENT_LOOKS;
 	else
 		recent->n++;
-	return &recent->looks[(recent->first + recent->n - 1) % RECENT_LOOKS];
+	recent->at_ns[newest(recent)] = now_ns;
+	return &recent->looks[newest(recent)];
 }
 
 const struct serin_hist *recent_newest(const struct recent *recent)
 {
-	return &recent->looks[(recent->first + recent->n - 1) % RECENT_LOOKS];
+	return &recent->looks[newest(recent)];
 }
 
 void recent_hist(const struct recent *recent, struct serin_hist *ret)
@@ -26,4 +32,9 @@ void recent_hist(const struct recent *recent, struct serin_hist *ret)
 		return;
 	}
 	hist_since(&recent->looks[recent->first], recent_newest(recent), ret);
+}
+
+double recent_seconds(const struct recent *recent)
+{
+	return recent->n < 2 ? 0 : (double)(recent->at_ns[newest(recent)] - recent->at_ns[recent->first]) / 1e9;
 }

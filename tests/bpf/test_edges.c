@@ -197,6 +197,31 @@ static void quantiles_of_the_last_seconds(void **state)
 	assert_false(edges_quantile(&edges, 7, 0.5).known);
 }
 
+static uint64_t recently(unsigned target, enum serin_latency kind)
+{
+	struct serin_hist hist;
+
+	recent_hist(edges_recent(&edges, target, kind), &hist);
+	return hist_count(&hist);
+}
+
+static void each_kind_of_latency_of_the_last_seconds(void **state)
+{
+	static const enum serin_latency kinds[] = {SERIN_DURATION, SERIN_STREAM_FIRST_CHUNK, SERIN_STREAM_DURATION};
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++)
+		time_some(NODE_CANARY, kinds[i], 3000000, i + 1);
+	look(false);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(recently(NODE_CANARY, kinds[i]), i + 1);
+		assert_int_equal(recently(NODE_STABLE, kinds[i]), 0);
+	}
+	assert_true(recent_seconds(edges_recent(&edges, NODE_CANARY, SERIN_DURATION)) > 0);
+	assert_null(edges_recent(&edges, NODE_CANARY, SERIN_GAP));
+	assert_null(edges_recent(&edges, 7, SERIN_DURATION));
+}
+
 static void a_version_alone_has_no_edges(void **state)
 {
 	(void)state;
@@ -220,6 +245,7 @@ int main(void)
 		looking(too_few_are_no_edge),
 		looking(frozen_is_frozen_until_thawed),
 		looking(quantiles_of_the_last_seconds),
+		looking(each_kind_of_latency_of_the_last_seconds),
 		looking(a_version_alone_has_no_edges),
 		looking(deadline_and_client_counts_stay),
 	};

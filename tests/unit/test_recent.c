@@ -9,22 +9,25 @@
 
 static struct recent recent;
 static struct serin_hist total;
+static double seconds; /* since the test began */
 
 static int empty(void **state)
 {
 	(void)state;
 	memset(&recent, 0, sizeof(recent));
 	memset(&total, 0, sizeof(total));
+	seconds = 0;
 	return 0;
 }
 
-/* A look at a histogram that grows by so many values of a millisecond between two looks. */
+/* A look, a second and a quarter after the one before, at a histogram that has grown by so many values of a millisecond. */
 static void look(unsigned times)
 {
+	seconds += 1.25;
 	total.bucket[serin_hist_bucket(1000000)] += times;
 	total.sum += times * 1000000ULL;
 	total.max = 1000000;
-	*recent_push(&recent) = total;
+	*recent_push(&recent, (uint64_t)(seconds * 1e9)) = total;
 }
 
 static uint64_t count(void)
@@ -67,7 +70,7 @@ static void what_came_between_two_looks_is_recent(void **state)
 	assert_int_equal(hist.sum, 7000000);
 }
 
-/* Eleven looks a second apart span ten seconds: 1 + 2 + .. + 10 = 55. */
+/* Eleven looks a second apart would span ten seconds: 1 + 2 + .. + 10 = 55. */
 static void ten_seconds_are_recent(void **state)
 {
 	(void)state;
@@ -96,6 +99,19 @@ static void only_the_last_ten_of_a_hundred_seconds_are_recent(void **state)
 	assert_int_equal(count(), 955);
 }
 
+static void its_length_is_what_lies_between_the_looks_that_are_kept(void **state)
+{
+	(void)state;
+	assert_true(recent_seconds(&recent) == 0);
+	look(1);
+	assert_true(recent_seconds(&recent) == 0);
+	look(1);
+	assert_true(recent_seconds(&recent) == 1.25);
+	for (unsigned i = 0; i < 100; i++)
+		look(1);
+	assert_true(recent_seconds(&recent) == 12.5);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -105,6 +121,7 @@ int main(void)
 		cmocka_unit_test_setup(ten_seconds_are_recent, empty),
 		cmocka_unit_test_setup(the_eleventh_second_pushes_the_first_out, empty),
 		cmocka_unit_test_setup(only_the_last_ten_of_a_hundred_seconds_are_recent, empty),
+		cmocka_unit_test_setup(its_length_is_what_lies_between_the_looks_that_are_kept, empty),
 	};
 
 	return cmocka_run_group_tests_name("recent", tests, NULL, NULL);
