@@ -299,6 +299,17 @@ static json_t *since(const struct report_release *r)
 	return from ? real(now > from ? (double)(now - from) / 1e9 : 0) : json_null();
 }
 
+/* How much of the step's hold has passed: what was paused is no part of it. */
+static json_t *held(const struct report_release *r)
+{
+	const struct serin_rollout *rollout = r->rollout;
+	uint64_t now = rollout->phase == SERIN_PAUSED ? rollout->paused_ns : r->seen->now_ns;
+
+	if (!rollout->step || rollout->manual || (rollout->phase != SERIN_PROGRESSING && rollout->phase != SERIN_PAUSED))
+		return json_null();
+	return real(now > rollout->hold_from_ns ? (double)(now - rollout->hold_from_ns) / 1e9 : 0);
+}
+
 static void set_progress(json_t *o, const struct report_release *r)
 {
 	const struct serin_rollout *rollout = r->rollout;
@@ -311,6 +322,7 @@ static void set_progress(json_t *o, const struct report_release *r)
 	json_object_set_new(o, "plan", plan(r->policy));
 	json_object_set_new(o, "manual", json_boolean(rollout->manual));
 	json_object_set_new(o, "since_seconds", since(r));
+	json_object_set_new(o, "held_seconds", held(r));
 	json_object_set_new(o, "reason", json_string(reason));
 	json_object_set_new(o, "reason_code", json_string(serin_reason_name(rollout->latest.reason)));
 	json_object_set_new(o, "waiting", json_string(serin_waiting_name(rollout->waiting)));

@@ -481,7 +481,7 @@ static void a_release_has_all_its_keys(void **state)
 {
 	(void)state;
 	json = report_release(&shown_release);
-	check_has("", "name", "phase", "stable", "canary", "step", "steps", "set_weight", "plan", "manual", "since_seconds",
+	check_has("", "name", "phase", "stable", "canary", "step", "steps", "set_weight", "plan", "manual", "since_seconds", "held_seconds",
 		  "actual_weight", "evidence", "reason", "reason_code", "waiting", "waiting_for", "gates", "external",
 		  "draining", "steering", "stable_listens", "canary_listens", "note");
 }
@@ -522,6 +522,39 @@ static void a_release_without_steps_has_none_to_show(void **state)
 	check_null("steps");
 	assert_int_equal(json_array_size(at("plan")), 0);
 	check_null("since_seconds");
+}
+
+/* Begun 30 s before now, of which a pause has moved it on by 10. */
+static void the_hold_of_a_step_is_shown_without_its_pauses(void **state)
+{
+	(void)state;
+	rollout.since_ns = 70 * SECOND;
+	rollout.hold_from_ns = 80 * SECOND;
+	json = report_release(&shown_release);
+	check_real("since_seconds", 30);
+	check_real("held_seconds", 20);
+}
+
+static void a_pause_stops_the_hold(void **state)
+{
+	(void)state;
+	rollout.phase = SERIN_PAUSED;
+	rollout.paused_ns = 94 * SECOND;
+	json = report_release(&shown_release);
+	check_real("held_seconds", 4);
+}
+
+static void no_step_is_held_by_a_person_or_at_the_end(void **state)
+{
+	(void)state;
+	rollout.manual = true;
+	json = report_release(&shown_release);
+	check_null("held_seconds");
+	json_decref(json);
+	rollout.manual = false;
+	rollout.phase = SERIN_PROMOTED;
+	json = report_release(&shown_release);
+	check_null("held_seconds");
 }
 
 /* 5 of 100 connections, 20 of 80 requests. */
@@ -835,6 +868,9 @@ int main(void)
 		reporting(a_release_shows_its_versions_phase_and_weight_in_percent),
 		reporting(a_release_shows_its_step_of_its_plan),
 		reporting(a_release_without_steps_has_none_to_show),
+		reporting(the_hold_of_a_step_is_shown_without_its_pauses),
+		reporting(a_pause_stops_the_hold),
+		reporting(no_step_is_held_by_a_person_or_at_the_end),
 		reporting(the_actual_weight_is_shown_by_connections_and_by_requests),
 		reporting(the_actual_weight_of_no_traffic_is_null),
 		reporting(evidence_is_shown_beside_its_thresholds),
