@@ -215,6 +215,45 @@ static json_t *handle_dump(void *context)
 			 "releases", releases(agent, &now), "losses", report_losses(now.losses));
 }
 
+/* ---- latency of the last seconds ---- */
+
+/* Where the latency of a target's last seconds is. */
+static const struct edges *edges_of(const struct agent *agent, unsigned target)
+{
+	const struct release *release = deployment_release_of(&agent->deployed, target);
+
+	return release ? &release->edges : agent->alone[target];
+}
+
+static json_t *curves(const struct agent *agent, unsigned index, const struct edges *edges)
+{
+	static const enum serin_latency kinds[] = {SERIN_DURATION, SERIN_STREAM_FIRST_CHUNK, SERIN_STREAM_DURATION};
+	const struct serin_target *target = &agent->deployed.targets.all[index];
+	json_t *o = json_pack("{ss ss sf}", "model", target->model, "version", target->version, "seconds",
+			      recent_seconds(edges_recent(edges, index, kinds[0])));
+	struct serin_hist hist;
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		recent_hist(edges_recent(edges, index, kinds[i]), &hist);
+		json_object_set_new(o, serin_latency_name(kinds[i]), report_curve(&hist));
+	}
+	return o;
+}
+
+static json_t *handle_latency(void *context)
+{
+	const struct agent *agent = context;
+	json_t *models = json_array();
+
+	for (unsigned i = 0; i < agent->deployed.targets.n; i++) {
+		const struct edges *edges = targets_is_used(&agent->deployed.targets, i) ? edges_of(agent, i) : NULL;
+
+		if (edges && edges_recent(edges, i, SERIN_DURATION))
+			json_array_append_new(models, curves(agent, i, edges));
+	}
+	return json_pack("{sf so}", "window_seconds", (double)(RECENT_LOOKS - 1), "models", models);
+}
+
 /* ---- targets come and go ---- */
 
 static void say_changes(struct agent *agent, unsigned changed)
@@ -424,14 +463,6 @@ static int tick_releases(struct agent *agent, const struct serin_snapshot *now, 
 	if (r == 0 && paid)
 		steer_renew(agent->loader, agent->config.lease_ns);
 	return r;
-}
-
-/* Where the latency of a target's last seconds is. */
-static const struct edges *edges_of(const struct agent *agent, unsigned target)
-{
-	const struct release *release = deployment_release_of(&agent->deployed, target);
-
-	return release ? &release->edges : agent->alone[target];
 }
 
 /* Versions of no release are looked at here, the others by their releases. */
@@ -836,6 +867,7 @@ static int start(struct agent *agent)
 	struct api_handlers handlers = {
 		.dump = handle_dump,
 		.releases = handle_releases,
+		.latency = handle_latency,
 		.history = handle_history,
 		.metrics = handle_metrics,
 		.order = handle_order,

@@ -176,6 +176,12 @@ static struct answer get_releases(struct api *api, const struct call *call)
 	return answer_json(api->handlers.releases(api->handlers.context), "the releases");
 }
 
+static struct answer get_latency(struct api *api, const struct call *call)
+{
+	(void)call;
+	return answer_json(api->handlers.latency(api->handlers.context), "the latencies");
+}
+
 static struct answer get_history(struct api *api, const struct call *call)
 {
 	const char *release = *call->release ? call->release : NULL;
@@ -291,6 +297,7 @@ static const struct route {
 	{"GET", "/api/releases", NULL, get_releases, no_keys, false, false},
 	{"GET", "/api/history", NULL, get_history, no_keys, false, true},
 	{"GET", "/metrics", NULL, get_metrics, no_keys, false, false},
+	{"GET", "/api/latency", NULL, get_latency, no_keys, false, false},
 	{"GET", "/healthz", NULL, get_health, no_keys, true, false},
 	{"GET", "/readyz", NULL, get_ready, no_keys, true, false},
 	{"POST", "/api/gray_release", NULL, post_gray_release, gray_release_keys, false, false},

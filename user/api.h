@@ -23,6 +23,7 @@
 struct api_handlers {
 	json_t *(*dump)(void *context); /* NULL: the kernel's counters could not be read */
 	json_t *(*releases)(void *context);
+	json_t *(*latency)(void *context); /* the last seconds' curves */
 	/* release NULL: all. The newest `limit` of them, oldest first. NULL: cannot be read. */
 	json_t *(*history)(void *context, const char *release, unsigned limit);
 	/* *ret_text is the API's to free. 0, or -errno when the counters could not be read. */

@@ -357,6 +357,23 @@ json_t *report_losses(const uint64_t losses[SERIN_LOSSES])
 	return o;
 }
 
+/* ---- a curve ---- */
+
+json_t *report_curve(const struct serin_hist *hist)
+{
+	json_t *edges = json_array(), *counts = json_array();
+	uint64_t low, high;
+
+	for (unsigned i = 0; i < SERIN_HIST_BUCKETS; i++) {
+		if (!hist->bucket[i])
+			continue;
+		hist_bounds(i, &low, &high);
+		json_array_append_new(edges, json_real((double)high / 1e9));
+		json_array_append_new(counts, number(hist->bucket[i]));
+	}
+	return json_pack("{so so}", "le_seconds", edges, "count", counts);
+}
+
 /* ---- a decision ---- */
 
 /* RFC 3339 in UTC, to the millisecond. */

@@ -44,6 +44,9 @@ json_t *report_target(const struct report_target *t);
 json_t *report_release(const struct report_release *r);
 json_t *report_losses(const uint64_t losses[SERIN_LOSSES]);
 
+/* A histogram as a curve: "le_seconds", the upper edges of the buckets that hold something, rising, and their "count". */
+json_t *report_curve(const struct serin_hist *hist);
+
 /* A decision as the log, the history and the store have it. unix_seconds: when it was made, by the wall clock. */
 json_t *report_decision(const char *release, const char *stable, const char *canary, const struct serin_decision *decision,
 			double unix_seconds);

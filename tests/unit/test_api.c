@@ -26,6 +26,7 @@
 #include <sys/un.h>
 
 #define BODY_MAX 65536
+#define REPLY_MAX (1 << 18) /* the page is the longest */
 #define PATIENCE_SECONDS 5
 
 /* What the handlers were asked, and what they are to answer. A call and its answer order the accesses. */
@@ -73,6 +74,12 @@ static json_t *handle_releases(void *context)
 {
 	(void)context;
 	return json_pack("{s[]}", "releases");
+}
+
+static json_t *handle_latency(void *context)
+{
+	(void)context;
+	return asked.no_json ? NULL : json_pack("{sf s[]}", "window_seconds", 10.0, "models");
 }
 
 static json_t *handle_history(void *context, const char *release, unsigned limit)
@@ -150,7 +157,7 @@ static void handle_warn(void *context, const char *text)
 	snprintf(asked.warning, sizeof(asked.warning), "%s", text);
 }
 
-static const struct api_handlers handlers = {handle_dump, handle_releases, handle_history, handle_metrics, handle_order, handle_monitor,
+static const struct api_handlers handlers = {handle_dump, handle_releases, handle_latency, handle_history, handle_metrics, handle_order, handle_monitor,
 					     handle_ready, handle_warn, &asked};
 
 /* Of this thread alone, whatever else the machine does. */
@@ -285,9 +292,9 @@ static void hear_all(int fd)
 	ssize_t got;
 
 	free(reply);
-	reply = calloc(1, 1 << 16);
+	reply = calloc(1, REPLY_MAX);
 	assert_non_null(reply);
-	while ((got = recv(fd, reply + length, (1 << 16) - 1 - length, 0)) > 0)
+	while ((got = recv(fd, reply + length, REPLY_MAX - 1 - length, 0)) > 0)
 		length += (size_t)got;
 	close(fd);
 	if (got < 0 && errno == EAGAIN)
@@ -489,6 +496,15 @@ static void answers_are_declared_as_json(void **state)
 	(void)state;
 	assert_int_equal(request("GET", "/api/dump", "", 0), 200);
 	assert_non_null(strcasestr(reply, "\r\nContent-Type: application/json\r\n"));
+}
+
+static void latencies_are_what_the_agent_gives(void **state)
+{
+	(void)state;
+	assert_int_equal(request("GET", "/api/latency", "", 0), 200);
+	assert_true(json_real_value(json_object_get(answer, "window_seconds")) == 10);
+	asked.no_json = true;
+	check_error(request("GET", "/api/latency", "", 0), 500);
 }
 
 /* ---- errors ---- */
@@ -1532,7 +1548,7 @@ static void without_it_nothing_does(void **state)
 					      "Authorization: Bearer " TOKEN " x\r\n", "X-Authorization: Bearer " TOKEN "\r\n",
 					      "Authorization: Bearer \"" TOKEN "\"\r\n"};
 	static const char *const to[] = {"/api/gray_release", "/api/monitor", "/api/releases/chat/abort", "/api/dump", "/api/releases",
-					 "/api/history", "/nowhere", "/", "/metrics", "/healthz/", "/healthz/../api/dump"};
+					 "/api/history", "/api/latency", "/nowhere", "/", "/metrics", "/healthz/", "/healthz/../api/dump"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(headers); i++) {
@@ -2017,6 +2033,7 @@ int main(void)
 		serving(a_name_in_a_path_has_at_most_63_characters),
 		serving(a_query_does_not_change_the_path),
 		serving(answers_are_declared_as_json),
+		serving(latencies_are_what_the_agent_gives),
 		serving(what_is_no_json_object_is_400),
 		serving(what_is_no_json_object_is_400_where_no_body_is_needed),
 		serving(a_gray_release_without_a_percentage_is_400),

@@ -475,6 +475,32 @@ static void a_close_seen_before_its_open_leaves_no_negative_count(void **state)
 	check_count("connections.open", 0);
 }
 
+/* ---- a curve ---- */
+
+/* Edges as documented: 16 buckets an octave, the first ends at 1,024 ns. */
+static void a_curve_has_the_upper_edges_of_what_is_occupied(void **state)
+{
+	(void)state;
+	hists[0].bucket[serin_hist_bucket(5)] = 3;
+	hists[0].bucket[serin_hist_bucket(2048)] = 4; /* up to 2,048 + 128 */
+	hists[0].bucket[serin_hist_bucket(2175)] += 1;
+	json = report_curve(&hists[0]);
+	assert_int_equal(json_array_size(at("le_seconds")), 2);
+	assert_int_equal(json_array_size(at("count")), 2);
+	check_real("le_seconds.0", 1.024e-6);
+	check_real("le_seconds.1", 2.176e-6);
+	check_count("count.0", 3);
+	check_count("count.1", 5);
+}
+
+static void a_curve_of_nothing_is_empty(void **state)
+{
+	(void)state;
+	json = report_curve(&hists[0]);
+	assert_int_equal(json_array_size(at("le_seconds")), 0);
+	assert_int_equal(json_array_size(at("count")), 0);
+}
+
 /* ---- a release ---- */
 
 static void a_release_has_all_its_keys(void **state)
@@ -864,6 +890,8 @@ int main(void)
 		reporting(the_run_queue_stands_apart_from_requests),
 		reporting(a_target_shows_its_totals),
 		reporting(a_close_seen_before_its_open_leaves_no_negative_count),
+		reporting(a_curve_has_the_upper_edges_of_what_is_occupied),
+		reporting(a_curve_of_nothing_is_empty),
 		reporting(a_release_has_all_its_keys),
 		reporting(a_release_shows_its_versions_phase_and_weight_in_percent),
 		reporting(a_release_shows_its_step_of_its_plan),
