@@ -50,6 +50,15 @@ $(BUILD)/serin: $(USER_OBJECTS)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@ -lbpf -lmicrohttpd -lcyaml -lyaml -ljansson -lcurl -lsqlite3 -lm -lpthread
 
+# The page is taken in as it is; what a browser may run of it is told by hashes.
+PAGE := user/web/page.html
+
+$(BUILD)/page_hashes.h: $(PAGE) tools/page-hashes | $(BUILD)
+	$(call say,HASH,$<)
+	$(Q)tools/page-hashes $< > $@
+
+$(BUILD)/user/web.o: $(PAGE) $(BUILD)/page_hashes.h
+
 # ---- servers and clients for demos and tests ----
 
 SHARED := util options
@@ -95,7 +104,7 @@ flags = $(shell sed -n 's|^/\* Flags: \(.*\) \*/|\1|p' $(1))
 TEST_CFLAGS := -std=gnu11 -O1 -g $(WARN) -Werror=unused-function -fsanitize=address -fsanitize=undefined \
 	-fno-sanitize-recover=all -fno-omit-frame-pointer -Iinclude -Iuser -Itools -I$(BUILD) -isystem /usr/share/include
 TEST_SOURCES := $(wildcard user/*.[ch] tools/*.[ch] include/serin/*.h tests/unit/http1_*.[ch] tests/fuzz/input.[ch] \
-	tests/bpf/*.[ch] bpf/*.h)
+	tests/bpf/*.[ch] bpf/*.h) $(PAGE) $(BUILD)/page_hashes.h
 
 # llhttp comes as sources. It is not ours to warn about.
 LLHTTP := /usr/share/llhttp

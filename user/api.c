@@ -13,6 +13,7 @@
 #include "sockets.h"
 #include "token.h"
 #include "util.h"
+#include "web.h"
 
 #include <errno.h>
 #include <math.h>
@@ -69,6 +70,7 @@ struct answer {
 	char *text;	   /* in place of JSON: malloc()ed, freed once it is sent */
 	size_t length;	   /* of the text */
 	const char *type;  /* of the text: what Content-Type says */
+	const struct web_page *page; /* in place of both: the program's own, with its headers */
 	const char *allow; /* of 405 and OPTIONS: the methods that are */
 	bool challenge;	   /* of 401 */
 };
@@ -180,6 +182,13 @@ static struct answer get_latency(struct api *api, const struct call *call)
 {
 	(void)call;
 	return answer_json(api->handlers.latency(api->handlers.context), "the latencies");
+}
+
+static struct answer get_page(struct api *api, const struct call *call)
+{
+	(void)api;
+	(void)call;
+	return (struct answer){.status = MHD_HTTP_OK, .page = web_page(), .type = "text/html; charset=utf-8"};
 }
 
 static struct answer get_history(struct api *api, const struct call *call)
@@ -298,6 +307,7 @@ static const struct route {
 	{"GET", "/api/history", NULL, get_history, no_keys, false, true},
 	{"GET", "/metrics", NULL, get_metrics, no_keys, false, false},
 	{"GET", "/api/latency", NULL, get_latency, no_keys, false, false},
+	{"GET", "/", NULL, get_page, no_keys, true, false},
 	{"GET", "/healthz", NULL, get_health, no_keys, true, false},
 	{"GET", "/readyz", NULL, get_ready, no_keys, true, false},
 	{"POST", "/api/gray_release", NULL, post_gray_release, gray_release_keys, false, false},
@@ -577,6 +587,8 @@ static struct MHD_Response *make_response(struct answer *answer)
 
 	if (answer->status == MHD_HTTP_NO_CONTENT)
 		return MHD_create_response_from_buffer(0, no_memory, MHD_RESPMEM_PERSISTENT);
+	if (answer->page)
+		return MHD_create_response_from_buffer(answer->page->length, (void *)answer->page->text, MHD_RESPMEM_PERSISTENT);
 	if (answer->text)
 		return MHD_create_response_from_buffer(answer->length, TAKE_PTR(answer->text), MHD_RESPMEM_MUST_FREE);
 	/* 15 digits: points in time are told to the millisecond. */
@@ -588,7 +600,7 @@ static struct MHD_Response *make_response(struct answer *answer)
 
 static enum MHD_Result send_answer(struct MHD_Connection *connection, struct answer *answer)
 {
-	bool empty = answer->status == MHD_HTTP_NO_CONTENT, whole = empty || answer->json || answer->text;
+	bool empty = answer->status == MHD_HTTP_NO_CONTENT, whole = empty || answer->json || answer->text || answer->page;
 	struct MHD_Response *response = make_response(answer);
 	enum MHD_Result result;
 
@@ -597,6 +609,8 @@ static enum MHD_Result send_answer(struct MHD_Connection *connection, struct ans
 	if (!empty)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer->type ? answer->type : "application/json");
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	for (const struct web_header *h = answer->page ? answer->page->headers : NULL; h && h->name; h++)
+		MHD_add_response_header(response, h->name, h->value);
 	if (answer->allow)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, answer->allow);
 	if (answer->challenge)

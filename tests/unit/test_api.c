@@ -1,4 +1,4 @@
-/* Links: user/api.c user/exposition.c user/body.c user/sockets.c user/token.c user/client.c user/config.c user/endpoint.c user/util.c -lmicrohttpd -ljansson -lcurl -lm -lpthread */
+/* Links: user/api.c user/web.c user/exposition.c user/body.c user/sockets.c user/token.c user/client.c user/config.c user/endpoint.c user/util.c -lmicrohttpd -ljansson -lcurl -lm -lpthread */
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /* A real API on sockets of its own, served by a thread as the agent does it: a descriptor readable, api_run(). */
 #define _GNU_SOURCE 1
@@ -9,6 +9,7 @@
 #include "client.h"
 #include "endpoint.h"
 #include "util.h"
+#include "web.h"
 
 #include <curl/curl.h>
 
@@ -507,6 +508,57 @@ static void latencies_are_what_the_agent_gives(void **state)
 	check_error(request("GET", "/api/latency", "", 0), 500);
 }
 
+/* ---- the page ---- */
+
+static void the_page_is_served_whole_as_it_was_built_in(void **state)
+{
+	char length[64];
+
+	(void)state;
+	assert_int_equal(request("GET", "/", "", 0), 200);
+	assert_int_equal(strlen(reply_body()), web_page()->length);
+	assert_memory_equal(reply_body(), web_page()->text, web_page()->length);
+	assert_memory_equal(reply_body(), "<!doctype html>", 15);
+	assert_non_null(strcasestr(reply, "\r\nContent-Type: text/html; charset=utf-8\r\n"));
+	snprintf(length, sizeof(length), "\r\nContent-Length: %zu\r\n", web_page()->length);
+	assert_int_equal(request("HEAD", "/", "", 0), 200);
+	assert_string_equal(reply_body(), "");
+	assert_non_null(strcasestr(reply, length));
+	check_error(post("/", "{}"), 405);
+	assert_int_equal(asked.calls, 0);
+}
+
+static void the_page_may_do_nothing_but_what_it_is_for(void **state)
+{
+	static const char *const lines[] = {
+		"\r\nContent-Security-Policy: default-src 'none'; script-src 'sha256-", "; style-src 'sha256-", "; connect-src 'self';",
+		" frame-ancestors 'none'\r\n", "; base-uri 'none';", "; form-action 'none';",
+		"\r\nX-Content-Type-Options: nosniff\r\n", "\r\nReferrer-Policy: no-referrer\r\n", "\r\nCache-Control: no-store\r\n"};
+
+	(void)state;
+	assert_int_equal(request("GET", "/", "", 0), 200);
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
+		if (!strstr(reply, lines[i]))
+			fail_msg("not in the head: %s", lines[i]);
+	assert_null(strstr(reply, "unsafe-"));
+	assert_int_equal(request("GET", "/api/dump", "", 0), 200);
+	assert_null(strcasestr(reply, "Content-Security-Policy"));
+}
+
+/* All it shows it asks for: there is nothing in it that a browser would get from elsewhere, and no way for data to become markup. */
+static void the_page_names_no_other_host(void **state)
+{
+	static const char *const never[] = {"src=", "@import", "url(", "innerHTML", "insertAdjacentHTML", "document.write", "eval("};
+
+	(void)state;
+	assert_int_equal(request("GET", "/", "", 0), 200);
+	for (size_t i = 0; i < ARRAY_SIZE(never); i++)
+		assert_null(strstr(reply_body(), never[i]));
+	for (const char *link = reply_body(); (link = strstr(link, "http")); link++)
+		if (strncmp(link, "http://www.w3.org/2000/svg", 26)) /* a name, which nobody fetches */
+			fail_msg("it has %.40s", link);
+}
+
 /* ---- errors ---- */
 
 static void what_is_no_json_object_is_400(void **state)
@@ -563,7 +615,7 @@ static void a_percentage_out_of_range_is_400(void **state)
 
 static void a_path_that_is_not_there_is_404(void **state)
 {
-	static const char *const there[] = {"/", "/api", "/api/dump/", "/api/dumpx", "/API/DUMP", "/api/releases/",
+	static const char *const there[] = {"//", "/api", "/api/dump/", "/api/dumpx", "/API/DUMP", "/api/releases/",
 					    "/api/releases//abort", "/api/releases/abort", "/api/releases/chat",
 					    "/api/releases/chat/explode", "/api/releases/chat/abort/now"};
 
@@ -1548,7 +1600,7 @@ static void without_it_nothing_does(void **state)
 					      "Authorization: Bearer " TOKEN " x\r\n", "X-Authorization: Bearer " TOKEN "\r\n",
 					      "Authorization: Bearer \"" TOKEN "\"\r\n"};
 	static const char *const to[] = {"/api/gray_release", "/api/monitor", "/api/releases/chat/abort", "/api/dump", "/api/releases",
-					 "/api/history", "/api/latency", "/nowhere", "/", "/metrics", "/healthz/", "/healthz/../api/dump"};
+					 "/api/history", "/api/latency", "/nowhere", "/metrics", "/healthz/", "/healthz/../api/dump"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(headers); i++) {
@@ -2034,6 +2086,9 @@ int main(void)
 		serving(a_query_does_not_change_the_path),
 		serving(answers_are_declared_as_json),
 		serving(latencies_are_what_the_agent_gives),
+		serving(the_page_is_served_whole_as_it_was_built_in),
+		serving(the_page_may_do_nothing_but_what_it_is_for),
+		serving(the_page_names_no_other_host),
 		serving(what_is_no_json_object_is_400),
 		serving(what_is_no_json_object_is_400_where_no_body_is_needed),
 		serving(a_gray_release_without_a_percentage_is_400),
