@@ -8,6 +8,8 @@
   eval EXPRESSION       prints what JavaScript makes of it: text as it is, all else as JSON; a promise is waited for
   click SELECTOR        as with a mouse: fails when the element is covered or cannot be seen
   keys TEXT             pressed one by one; {Tab}, {Enter}, {Escape}, {Space}, {Backspace} are keys
+  behind                another tab comes before the page, which then is hidden; until `front`
+  front
   size WIDTH HEIGHT     of the page, as on a phone when it is narrow
   media FEATURE VALUE   what the page is told of the reader's wishes, as prefers-color-scheme dark
   shot FILE             a picture of the whole page
@@ -30,7 +32,11 @@ ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 OWN_SCHEMES = ("data", "about", "chrome", "chrome-untrusted")  # of the page and browser: nobody else is asked
 WATCH = """
     window.brokenPolicies = [];
+    window.hiddenFrom = window.hiddenTo = 0;
     document.addEventListener('securitypolicyviolation', e => brokenPolicies.push(`${e.violatedDirective} ${e.blockedURI}`));
+    document.addEventListener('visibilitychange', e => {
+        window[document.hidden ? 'hiddenFrom' : 'hiddenTo'] = performance.now();
+    });
 """
 
 
@@ -105,6 +111,15 @@ def keys(text):
     of_session("POST", "/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": actions}]})
 
 
+def behind():
+    of_session("POST", "/window", {"handle": of_session("POST", "/window/new", {"type": "tab"})["handle"]})
+
+
+def front():
+    of_session("DELETE", "/window")
+    of_session("POST", "/window", {"handle": of_session("GET", "/window/handles")[0]})
+
+
 def size(width, height):
     cdp("Emulation.setDeviceMetricsOverride", width=int(width), height=int(height), deviceScaleFactor=1,
         mobile=int(width) < 600)
@@ -145,7 +160,7 @@ def end():
     of_session("DELETE", "")
 
 
-COMMANDS = {"begin": begin, "open": open_page, "eval": show, "click": click, "keys": keys, "size": size, "media": media,
+COMMANDS = {"begin": begin, "open": open_page, "eval": show, "click": click, "keys": keys, "behind": behind, "front": front, "size": size, "media": media,
             "shot": shot, "complaints": complaints, "hosts": hosts, "end": end}
 
 

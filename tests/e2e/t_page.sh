@@ -85,14 +85,14 @@ both_say_there_is_no_traffic() {
 	[[ $(status_of_release .actual_weight.requests) == null && $(field requests) == – ]]
 }
 
-# tab_to SELECTOR: by the keyboard, as far as it takes.
+# tab_to SELECTOR: by the keyboard, from where it is and as far as it takes.
 tab_to() {
 	local i
 	for ((i = 0; i < 30; i++)); do
+		browser keys '{Tab}'
 		if page_says "document.activeElement.matches('$1')" true; then
 			return
 		fi
-		browser keys '{Tab}'
 	done
 	fail "Tab does not come to $1"
 }
@@ -179,6 +179,13 @@ test_page_tells_of_a_rollback_and_of_a_dead_agent() {
 	expect_eq "$(overflow)" 0 "pixels that overflow while Progressing"
 	browser keys d
 	expect_between 200 "$(ground)" 255 "ground after the switch from auto to light"
+
+	browser behind
+	expect "the test's time does not pass" holds_for 2500 true
+	browser front
+	need "the page was not hidden for two seconds" page_says "hiddenTo - hiddenFrom > 2000" true
+	expect_eq "$(page "performance.getEntriesByType('resource').filter(e => e.startTime > hiddenFrom + 20 && e.startTime < hiddenTo).length")" \
+		0 "requests while it was hidden"
 
 	expect_eq "$(status_of http://127.0.0.1:8001/fault -d '{"error_rate": 0.6}')" 200 "status of /fault"
 	need "the agent does not roll back" wait_for 20 release_phase_is RolledBack
