@@ -323,6 +323,20 @@ int discover_comm(uint32_t pid, char *ret_name, size_t size)
 	return 0;
 }
 
+/* Its name, in parentheses, may hold anything. */
+uint32_t discover_parent(uint32_t pid)
+{
+	char path[32], text[512];
+	const char *behind;
+	unsigned parent;
+
+	snprintf(path, sizeof(path), "/proc/%u/stat", pid);
+	if (read_small(path, text, sizeof(text)) < 0)
+		return 0;
+	behind = strrchr(text, ')');
+	return behind && sscanf(behind + 1, " %*c %u", &parent) == 1 ? parent : 0;
+}
+
 int discover_resident(uint32_t pid, uint64_t *ret_bytes)
 {
 	char path[32], text[128];

@@ -43,6 +43,9 @@ bool discover_is_mptcp(int fd);
 /* The process's name, as in /proc/PID/comm. 0 or -errno. */
 int discover_comm(uint32_t pid, char *ret_name, size_t size);
 
+/* The process's parent. 0: it has none, or is gone. */
+uint32_t discover_parent(uint32_t pid);
+
 /* Resident bytes of a process. 0 or -errno: ESRCH when it is gone. */
 int discover_resident(uint32_t pid, uint64_t *ret_bytes);
 

@@ -3,6 +3,7 @@
 
 #include "match.h"
 
+#include "discover.h"
 #include "endpoint.h"
 #include "util.h"
 
@@ -93,29 +94,12 @@ static bool has_variable(const char *variable, uint32_t pid)
 	return false;
 }
 
-/* 0: there is none, or the process is gone. Its name, in parentheses, may hold anything. */
-static uint32_t parent_of(uint32_t pid)
-{
-	_cleanup_fclose_ FILE *file = open_proc(pid, "stat");
-	char text[512];
-	const char *behind;
-	unsigned parent;
-	size_t length;
-
-	if (!file)
-		return 0;
-	length = fread(text, 1, sizeof(text) - 1, file);
-	text[length] = '\0';
-	behind = strrchr(text, ')');
-	return behind && sscanf(behind + 1, " %*c %u", &parent) == 1 ? parent : 0;
-}
-
 static bool descends_from(uint32_t ancestor, uint32_t pid)
 {
 	for (unsigned i = 0; pid && i < ANCESTORS_MAX; i++) {
 		if (pid == ancestor)
 			return true;
-		pid = parent_of(pid);
+		pid = discover_parent(pid);
 	}
 	return false;
 }

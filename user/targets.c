@@ -3,6 +3,7 @@
 
 #include "targets.h"
 
+#include "container.h"
 #include "discover.h"
 #include "endpoint.h"
 #include "match.h"
@@ -841,6 +842,7 @@ static void count_member(const struct serin_member *member, void *context)
 int targets_measure(struct targets *targets, struct loader *loader, struct serin_snapshot *snapshot)
 {
 	struct census census = {.targets = targets, .snapshot = snapshot};
+	int r;
 
 	for (unsigned i = 0; i < targets->n; i++) {
 		struct serin_target *t = &targets->all[i];
@@ -853,5 +855,11 @@ int targets_measure(struct targets *targets, struct loader *loader, struct serin
 		for (unsigned j = 0; j < t->n_listeners; j++)
 			snapshot->listen_drops[i] += t->listeners[j].drops;
 	}
-	return loader_members(loader, count_member, &census);
+	r = loader_members(loader, count_member, &census);
+	for (unsigned i = 0; r == 0 && i < targets->n; i++) {
+		struct serin_target *t = &targets->all[i];
+
+		containers_look(&t->containers, t->pids, t->n_pids, util_now());
+	}
+	return r;
 }

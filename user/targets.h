@@ -89,7 +89,7 @@ bool targets_stale(struct targets *targets, struct loader *loader);
 /* Frees what it holds. The kernel keeps what it was told. */
 void targets_free(struct targets *targets);
 
-/* The targets' processes and resident memory, into `snapshot` too, with their listeners' drops. 0 or -errno. */
+/* The targets' processes, their containers and resident memory, into `snapshot` too, with their listeners' drops. 0 or -errno. */
 int targets_measure(struct targets *targets, struct loader *loader, struct serin_snapshot *snapshot);
 
 /* What the kernel holds requests of target `index` against. From targets_publish() on; each 0 or -errno. */

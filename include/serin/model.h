@@ -54,6 +54,28 @@ struct serin_listener {
 	uint32_t drops;   /* connections refused because its queue was full */
 };
 
+#define SERIN_CONTAINER_ID_MAX 65
+#define SERIN_CONTAINERS_MAX 8 /* of a target, that are shown */
+
+/* A container. What is not known is empty. */
+struct serin_container {
+	const char *runtime; /* a word, as in `docker`; NULL: its path does not tell */
+	char id[SERIN_CONTAINER_ID_MAX];
+	char pod_uid[37];
+	char namespace[64], pod[254]; /* as long as Kubernetes lets them be */
+	char container[64];	      /* its name in the pod, or podman's for it */
+};
+
+/* Those that a target's processes are in. */
+struct serin_containers {
+	struct serin_container all[SERIN_CONTAINERS_MAX];
+	unsigned n;
+	uint32_t pids[SERIN_PIDS_MAX]; /* who was looked up */
+	int8_t of[SERIN_PIDS_MAX];     /* which one that is in; -1: none */
+	unsigned n_pids;
+	uint64_t named_ns; /* when names were last looked for again */
+};
+
 /* One version of one model on this node. model empty: no target is in this place. */
 struct serin_target {
 	char model[SERIN_NAME_MAX];
@@ -65,6 +87,7 @@ struct serin_target {
 	unsigned n_listeners;
 	uint32_t pids[SERIN_PIDS_MAX]; /* the first of them, when there are more */
 	unsigned n_pids;	       /* all of them */
+	struct serin_containers containers;
 };
 
 /* Everything counted since load, at one moment. Indexed by target, or by release. */

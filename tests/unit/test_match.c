@@ -1,4 +1,4 @@
-/* Links: user/match.c user/endpoint.c */
+/* Links: user/match.c user/discover.c user/endpoint.c */
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #define _GNU_SOURCE 1
 

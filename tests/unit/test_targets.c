@@ -1,4 +1,4 @@
-/* Links: tests/bpf/sweeper.c user/targets.c user/loader.c user/pins.c user/steer.c user/system.c user/discover.c user/match.c user/config.c user/quantity.c user/endpoint.c user/util.c -lbpf -lm */
+/* Links: tests/bpf/sweeper.c user/targets.c user/loader.c user/pins.c user/steer.c user/system.c user/discover.c user/match.c user/container.c user/config.c user/quantity.c user/endpoint.c user/util.c -lbpf -lm */
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /* With the real programs and maps, in a network namespace of its own. */
 #define _GNU_SOURCE 1
