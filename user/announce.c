@@ -2,6 +2,7 @@
 #include "announce.h"
 
 #include "config.h"
+#include "container.h"
 #include "discover.h"
 #include "endpoint.h"
 #include "log.h"
@@ -18,18 +19,34 @@ static void format_place(const struct serin_target *t, char ret_text[ENDPOINT_TE
 	endpoint_format(t->endpoint.port || !t->n_listeners ? &t->endpoint : &t->listeners[0].endpoint, ret_text);
 }
 
+/* ", in pod shop/chat-v1-7d9f (server)", or nothing. */
+static void format_containers(const struct serin_containers *c, char *ret_text, size_t size)
+{
+	char label[CONTAINER_LABEL_MAX];
+
+	ret_text[0] = '\0';
+	if (!c->n)
+		return;
+	container_label(&c->all[0], label);
+	if (c->n == 1)
+		snprintf(ret_text, size, ", in %s", label);
+	else
+		snprintf(ret_text, size, ", in %s and %u more", label, c->n - 1);
+}
+
 void announce_listening(const struct serin_target *t)
 {
-	char endpoint[ENDPOINT_TEXT_MAX], comm[32] = "?";
+	char endpoint[ENDPOINT_TEXT_MAX], comm[32] = "?", container[CONTAINER_LABEL_MAX + 32];
 	unsigned port = t->endpoint.port || !t->n_listeners ? t->endpoint.port : t->listeners[0].endpoint.port;
 
 	format_place(t, endpoint);
 	if (t->n_pids)
 		discover_comm(t->pids[0], comm, sizeof(comm));
-	log_event("listening", json_pack("{ss ss si si}", "model", t->model, "version", t->version, "port", (int)port, "pids",
-					 (int)t->n_pids),
-		  "%s/%s on %s (%s, %u process%s)", t->model, t->version, endpoint, comm, t->n_pids,
-		  t->n_pids == 1 ? "" : "es");
+	format_containers(&t->containers, container, sizeof(container));
+	log_event("listening", json_pack("{ss ss si si so}", "model", t->model, "version", t->version, "port", (int)port, "pids",
+					 (int)t->n_pids, "containers", report_containers(&t->containers)),
+		  "%s/%s on %s (%s, %u process%s)%s", t->model, t->version, endpoint, comm, t->n_pids,
+		  t->n_pids == 1 ? "" : "es", container);
 }
 
 void announce_waiting(const struct serin_target *t)

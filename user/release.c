@@ -697,6 +697,8 @@ struct report_release release_show(const struct release *release, const struct s
 		.name = release_name(release),
 		.stable = release_version(release, EVIDENCE_STABLE),
 		.canary = release_version(release, EVIDENCE_CANARY),
+		.stable_containers = &release->world->targets->all[release->stable].containers,
+		.canary_containers = &release->world->targets->all[release->canary].containers,
 		.rollout = &release->rollout,
 		.policy = &release->config.policy,
 		.seen = ret_seen,

@@ -45,6 +45,11 @@ json_t *report_agent(bool running, int pid, double uptime_seconds)
 			 "kernel", system_kernel(kernel, sizeof(kernel)));
 }
 
+static json_t *text_or_null(const char *text)
+{
+	return text && *text ? json_string(text) : json_null();
+}
+
 /* ---- a target ---- */
 
 static json_t *requests(const struct serin_tally *tally)
@@ -146,6 +151,26 @@ static json_t *listeners(const struct serin_target *t)
 	return a;
 }
 
+/* Containers are known to people by the first 12 digits. */
+static json_t *container(const struct serin_container *c)
+{
+	char id[13];
+
+	snprintf(id, sizeof(id), "%.12s", c->id);
+	return json_pack("{so ss so so so so}", "runtime", text_or_null(c->runtime), "id", id, "pod_uid", text_or_null(c->pod_uid),
+			 "namespace", text_or_null(c->namespace), "pod", text_or_null(c->pod), "container",
+			 text_or_null(c->container));
+}
+
+json_t *report_containers(const struct serin_containers *all)
+{
+	json_t *a = json_array();
+
+	for (unsigned i = 0; all && i < all->n; i++)
+		json_array_append_new(a, container(&all->all[i]));
+	return a;
+}
+
 /* Of a target whose processes nobody knows it is not 0 but unknown. */
 static struct serin_value cpu(const struct serin_target *target, const struct serin_tally *tally)
 {
@@ -163,6 +188,7 @@ json_t *report_target(const struct report_target *t)
 			      latency(&t->hists[SERIN_RUN_QUEUE]), "cpu_seconds",
 			      report_value(cpu(t->target, tally)));
 
+	json_object_set_new(o, "containers", report_containers(&t->target->containers));
 	json_object_set_new(o, "bytes", json_pack("{so so}", "in", number(tally->bytes_in), "out",
 						  number(tally->bytes_out)));
 	json_object_set_new(o, "connections",
@@ -208,11 +234,6 @@ static json_t *real(double v)
 static json_t *step_number(uint32_t step)
 {
 	return step ? number(step) : json_null();
-}
-
-static json_t *text_or_null(const char *text)
-{
-	return text && *text ? json_string(text) : json_null();
 }
 
 static json_t *plan(const struct serin_policy *policy)
@@ -337,6 +358,8 @@ json_t *report_release(const struct report_release *r)
 			      "actual_weight", actual_weight(&r->seen->canary, &r->seen->stable), "evidence",
 			      evidence(&r->seen->evidence));
 
+	json_object_set_new(o, "containers", json_pack("{so so}", "stable", report_containers(r->stable_containers), "canary",
+						       report_containers(r->canary_containers)));
 	set_progress(o, r);
 	json_object_set_new(o, "gates", gates(r));
 	json_object_set_new(o, "external", external(r));

@@ -31,6 +31,7 @@ struct report_draining {
 struct report_release {
 	const char *name;
 	const char *stable, *canary; /* versions */
+	const struct serin_containers *stable_containers, *canary_containers; /* NULL: not known */
 	const struct serin_rollout *rollout;
 	const struct serin_policy *policy;
 	const struct serin_observation *seen; /* the newest look; its now_ns is when this is shown */
@@ -46,6 +47,9 @@ json_t *report_losses(const uint64_t losses[SERIN_LOSSES]);
 
 /* A histogram as a curve: "le_seconds", the upper edges of the buckets that hold something, rising, and their "count". */
 json_t *report_curve(const struct serin_hist *hist);
+
+/* An array, empty for NULL. */
+json_t *report_containers(const struct serin_containers *containers);
 
 /* A decision as the log, the history and the store have it. unix_seconds: when it was made, by the wall clock. */
 json_t *report_decision(const char *release, const char *stable, const char *canary, const struct serin_decision *decision,

@@ -172,6 +172,47 @@ static void put_versions(struct page *page, const json_t *dump, const json_t *re
 	page_end(page);
 }
 
+/* A text of the release, if it has one: whole, as reasons are of no use by half. */
+static void put_text(struct page *page, enum page_style style, const char *name, const char *text)
+{
+	if (!*text)
+		return;
+	label(page, name);
+	page_wrap(page, style, INDENT, text);
+	page_end(page);
+}
+
+/* "stable pod shop/chat-v1-7d9f (server) and 2 more", or nothing. */
+static void format_containers(const json_t *model, const char *role, char *ret_text, size_t size)
+{
+	const json_t *all = at(model, "containers"), *first = json_array_get(all, 0);
+	const char *name = text_at(first, "container"), *runtime = text_at(first, "runtime");
+	char more[32] = "";
+
+	ret_text[0] = '\0';
+	if (!first)
+		return;
+	if (json_array_size(all) > 1)
+		snprintf(more, sizeof(more), " and %zu more", json_array_size(all) - 1);
+	if (*text_at(first, "pod"))
+		snprintf(ret_text, size, "%s pod %s/%s%s%s%s%s", role, text_at(first, "namespace"), text_at(first, "pod"),
+			 *name ? " (" : "", name, *name ? ")" : "", more);
+	else
+		snprintf(ret_text, size, "%s %s%scontainer %s%s", role, runtime, *runtime ? " " : "",
+			 *name ? name : text_at(first, "id"), more);
+}
+
+/* Where the versions run, if that is in containers. */
+static void put_containers(struct page *page, const json_t *dump, const json_t *release)
+{
+	char stable[512], canary[512], both[1040];
+
+	format_containers(find_model(dump, release, "stable"), "stable", stable, sizeof(stable));
+	format_containers(find_model(dump, release, "canary"), "canary", canary, sizeof(canary));
+	snprintf(both, sizeof(both), "%s%s%s", stable, *stable && *canary ? ", " : "", canary);
+	put_text(page, PAGE_PLAIN, "Runs in", both);
+}
+
 static void put_weight(struct page *page, const json_t *release)
 {
 	struct serin_value since = number_at(release, "since_seconds");
@@ -247,16 +288,6 @@ static void put_plan(struct page *page, const json_t *release)
 		page_either(page, places[place].style, places[place].utf8, places[place].ascii);
 		page_printf(page, places[place].style, " %s", text);
 	}
-	page_end(page);
-}
-
-/* A text of the release, if it has one: whole, as reasons are of no use by half. */
-static void put_text(struct page *page, enum page_style style, const char *name, const char *text)
-{
-	if (!*text)
-		return;
-	label(page, name);
-	page_wrap(page, style, INDENT, text);
 	page_end(page);
 }
 
@@ -676,6 +707,7 @@ static void put_release(struct page *page, const json_t *dump, const json_t *rel
 	page_end(page);
 	put_phase(page, release);
 	put_versions(page, dump, release);
+	put_containers(page, dump, release);
 	put_weight(page, release);
 	put_plan(page, release);
 	put_text(page, PAGE_PLAIN, "Waits for", text_at(release, "waiting_for"));

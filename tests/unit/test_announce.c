@@ -1,4 +1,4 @@
-/* Links: user/announce.c user/log.c user/report.c user/rollout.c user/rollout_words.c user/names.c user/endpoint.c user/figures.c user/hist.c user/system.c user/util.c user/discover.c user/match.c user/config.c user/quantity.c -ljansson -lm */
+/* Links: user/announce.c user/log.c user/report.c user/rollout.c user/rollout_words.c user/names.c user/endpoint.c user/figures.c user/hist.c user/system.c user/util.c user/discover.c user/match.c user/container.c user/config.c user/quantity.c -ljansson -lm */
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /* Which word a decision is announced by, and in what sentence. */
 #include "check.h"

@@ -856,6 +856,69 @@ static void an_inconclusive_decision_shows_what_it_lacked(void **state)
 
 #define reporting(test) cmocka_unit_test_setup_teardown(test, known, put_back)
 
+/* ---- containers ---- */
+
+static void in_two_containers(struct serin_containers *containers)
+{
+	containers->n = 2;
+	containers->all[0] = (struct serin_container){.runtime = "containerd", .pod_uid = "u-1", .namespace = "shop", .pod = "chat-1",
+						      .container = "vllm"};
+	snprintf(containers->all[0].id, sizeof(containers->all[0].id), "0123456789ab%052x", 0xabc);
+	snprintf(containers->all[1].id, sizeof(containers->all[1].id), "%064x", 0xdef);
+}
+
+static void check_container(const char *path, unsigned number, const char *key, const char *expected)
+{
+	char whole[64];
+
+	snprintf(whole, sizeof(whole), "%s.%u.%s", path, number, key);
+	if (expected)
+		check_string(whole, expected);
+	else
+		check_null(whole);
+}
+
+static void check_two_containers(const char *path)
+{
+	assert_int_equal(json_array_size(at(path)), 2);
+	check_container(path, 0, "runtime", "containerd");
+	check_container(path, 0, "id", "0123456789ab");
+	check_container(path, 0, "pod_uid", "u-1");
+	check_container(path, 0, "namespace", "shop");
+	check_container(path, 0, "pod", "chat-1");
+	check_container(path, 0, "container", "vllm");
+	check_container(path, 1, "runtime", NULL);
+	check_container(path, 1, "id", "000000000000");
+	check_container(path, 1, "pod_uid", NULL);
+	check_container(path, 1, "namespace", NULL);
+	check_container(path, 1, "pod", NULL);
+	check_container(path, 1, "container", NULL);
+}
+
+static void containers_of_a_target(void **state)
+{
+	(void)state;
+	json = report_target(&shown_target);
+	assert_int_equal(json_array_size(at("containers")), 0);
+	json_decref(json);
+	in_two_containers(&target.containers);
+	json = report_target(&shown_target);
+	check_two_containers("containers");
+}
+
+static void containers_of_a_release(void **state)
+{
+	struct serin_containers containers = {};
+
+	(void)state;
+	in_two_containers(&containers);
+	shown_release.canary_containers = &containers;
+	json = report_release(&shown_release);
+	check_two_containers("containers.canary");
+	assert_true(json_is_array(at("containers.stable")));
+	assert_int_equal(json_array_size(at("containers.stable")), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -915,6 +978,8 @@ int main(void)
 		reporting(a_release_shows_where_connections_went),
 		reporting(a_release_says_who_listens),
 		reporting(a_release_that_steers_needs_no_note),
+		reporting(containers_of_a_target),
+		reporting(containers_of_a_release),
 		reporting(every_loss_is_shown_under_its_name),
 		reporting(a_decision_shows_its_change_and_when),
 		reporting(a_decision_shows_why),

@@ -486,6 +486,42 @@ static void the_gist_is_what_people_wait_for(void **state)
 	assert_false(gist_changes("{'actual_weight':{'connections':4.9,'requests':5.0}}"));
 }
 
+/* ---- containers ---- */
+
+#define IN_A_POD "{'runtime':'containerd','id':'0123456789ab','pod_uid':'u','namespace':'shop','pod':'chat-1','container':'vllm'}"
+#define IN_A_POD_ONLY "{'runtime':null,'id':'0123456789ab','pod_uid':'u','namespace':'shop','pod':'chat-1','container':null}"
+#define BY_NAME "{'runtime':'podman','id':'0123456789ab','pod_uid':null,'namespace':null,'pod':null,'container':'chat'}"
+#define BY_ID "{'runtime':null,'id':'0123456789ab','pod_uid':null,'namespace':null,'pod':null,'container':null}"
+
+static void put_into(size_t model, const char *containers)
+{
+	char json[512];
+
+	snprintf(json, sizeof(json), "[%s]", containers);
+	for (char *c = json; *c; c++)
+		if (*c == '\'')
+			*c = '"';
+	json_object_set_new(json_array_get(json_object_get(dump, "models"), model), "containers", json_loads(json, 0, NULL));
+}
+
+static void who_runs_in_containers_is_told_with_them(void **state)
+{
+	(void)state;
+	look(80, true, false, 0);
+	check_no_line("Runs in");
+	put_into(0, "");
+	put_into(1, IN_A_POD);
+	look(80, true, false, 0);
+	check_line("Runs in", "Runs in    canary pod shop/chat-1 (vllm)");
+	put_into(0, BY_NAME "," BY_ID "," BY_ID);
+	look(0, true, false, 0);
+	check_line("Runs in", "Runs in    stable podman container chat and 2 more, canary pod shop/chat-1 (vllm)");
+	put_into(0, BY_ID);
+	put_into(1, IN_A_POD_ONLY);
+	look(0, true, false, 0);
+	check_line("Runs in", "Runs in    stable container 0123456789ab, canary pod shop/chat-1");
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, load, end)
 
 int main(void)
@@ -513,6 +549,7 @@ int main(void)
 		T(several_releases_one_after_the_other),
 		T(plain_is_ascii_without_a_terminals_codes),
 		T(colours_say_what_is_wrong),
+		T(who_runs_in_containers_is_told_with_them),
 		T(the_gist_is_what_people_wait_for),
 	};
 
