@@ -89,6 +89,9 @@ static int attach_cgroup(struct loader *loader, char *why)
 	int r;
 
 	r = system_cgroup2(path, sizeof(path));
+	if (r == -EXDEV)
+		return explain(r, why, "the cgroup2 at %s is a container's own, and sockets are observed at the node's root; mount "
+				       "the node's /sys/fs/cgroup into the container", path);
 	if (r < 0)
 		return explain(r, why, "no cgroup2 is mounted, and sockets are observed at its root; try `mount -t cgroup2 "
 				       "cgroup2 /sys/fs/cgroup/unified`");
@@ -218,6 +221,10 @@ static int load_object(struct loader *loader, char *why)
 	int r;
 
 	r = serin_bpf__load(bpf);
+	if (r == -EPERM)
+		return explain(r, why, "the kernel refused the BPF programs: %s; no capability is missing, so it may be a seccomp "
+				       "profile that does not know CAP_BPF (docs/kubernetes.md), or the kernel's lockdown",
+			       *libbpf_said ? libbpf_said : strerror(-r));
 	if (r < 0)
 		return explain(r, why, "the kernel refused the BPF programs: %s; `serin check` says what is missing",
 			       *libbpf_said ? libbpf_said : strerror(-r));
@@ -418,7 +425,7 @@ static int check_needs(char *why)
 	int r;
 
 	if (missing)
-		return explain(-EPERM, why, "not enough privileges: %s is missing; run it as root", missing);
+		return explain(-EPERM, why, "not enough privileges: %s is missing; run it as root, a container with that capability", missing);
 	if (!system_is_host_pid_namespace())
 		return explain(-ENOTSUP, why, "it runs in a pid namespace of its own, where the kernel's process numbers mean "
 					      "nothing; give it the host's (hostPID: true)");
@@ -712,17 +719,21 @@ unsigned loader_probe(struct loader_probe ret[LOADER_PROBES_MAX], bool verbose)
 	char text[CONFIG_PATH_MAX];
 	unsigned n = 0;
 	bool ok;
+	int r;
 
 	libbpf_talks = verbose;
 	add_probe(ret, &n, "kernel", system_kernel_at_least(6, 1), true, system_kernel(text, sizeof(text)),
 		  "Linux 6.1 or newer is needed");
-	add_probe(ret, &n, "privileges", !missing, true, missing ? missing : "all that are needed", "run it as root");
+	add_probe(ret, &n, "privileges", !missing, true, missing ? missing : "all that are needed",
+		  "run it as root, a container with that capability");
 	ok = system_is_host_pid_namespace();
 	add_probe(ret, &n, "pid namespace", ok, true, ok ? "the host's" : "its own", "give it the host's (hostPID: true)");
 	ok = access("/sys/kernel/btf/vmlinux", R_OK) == 0;
 	add_probe(ret, &n, "BTF", ok, true, ok ? "/sys/kernel/btf/vmlinux" : "none", "use a kernel with CONFIG_DEBUG_INFO_BTF=y");
-	ok = system_cgroup2(text, sizeof(text)) == 0;
-	add_probe(ret, &n, "cgroup2", ok, true, ok ? text : "not mounted", "mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified");
+	r = system_cgroup2(text, sizeof(text));
+	add_probe(ret, &n, "cgroup2", r == 0, true, r == 0 ? text : r == -EXDEV ? "a container's own" : "not mounted",
+		  r == -EXDEV ? "mount the node's /sys/fs/cgroup into the container"
+			      : "mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified");
 	ok = system_has_bpffs();
 	add_probe(ret, &n, "bpffs", ok, false, ok ? "/sys/fs/bpf" : "not mounted", "serin run mounts it at /sys/fs/bpf");
 	if (!missing)

@@ -38,38 +38,55 @@ bool system_kernel_at_least(unsigned major, unsigned minor)
 	return found_major > major || (found_major == major && found_minor >= minor);
 }
 
+#define CGROUP2_ROOT_ID 1 /* the inode number of a hierarchy's root: the first that kernfs gives */
+
 /* A line of mountinfo: "36 35 98:0 ROOT MOUNTPOINT OPTIONS ... - TYPE SOURCE SUPEROPTIONS". */
+static bool is_cgroup2(const char *line, char ret_point[256])
+{
+	const char *dash = strstr(line, " - ");
+	char type[32];
+
+	return dash && sscanf(dash, " - %31s", type) == 1 && !strcmp(type, "cgroup2") &&
+	       sscanf(line, "%*s %*s %*s %*s %255s", ret_point) == 1;
+}
+
+static int read_id(const char *path, uint64_t *ret_id)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return -errno;
+	*ret_id = st.st_ino;
+	return 0;
+}
+
 int system_cgroup2(char *ret_path, size_t size)
 {
 	_cleanup_fclose_ FILE *file = fopen("/proc/self/mountinfo", "re");
-	char line[1024], point[256], type[32];
+	char line[1024], point[256];
+	int r = -ENOENT;
 
 	while (file && fgets(line, sizeof(line), file)) {
-		const char *dash = strstr(line, " - ");
+		uint64_t id = 0;
 
-		if (!dash || sscanf(dash, " - %31s", type) != 1 || strcmp(type, "cgroup2"))
+		if (!is_cgroup2(line, point) || read_id(point, &id) < 0)
 			continue;
-		if (sscanf(line, "%*s %*s %*s %*s %255s", point) != 1)
-			continue;
-		snprintf(ret_path, size, "%s", point);
-		return 0;
+		if (r == -ENOENT || id == CGROUP2_ROOT_ID)
+			snprintf(ret_path, size, "%s", point);
+		if (id == CGROUP2_ROOT_ID)
+			return 0;
+		r = -EXDEV;
 	}
-	return -ENOENT;
+	return r;
 }
 
 /* Its inode number, on kernels of 64 bits. */
 int system_cgroup2_id(uint64_t *ret_id)
 {
 	char path[256];
-	struct stat st;
 	int r = system_cgroup2(path, sizeof(path));
 
-	if (r < 0)
-		return r;
-	if (stat(path, &st) < 0)
-		return -errno;
-	*ret_id = st.st_ino;
-	return 0;
+	return r < 0 ? r : read_id(path, ret_id);
 }
 
 bool system_has_bpffs(void)

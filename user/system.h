@@ -14,7 +14,8 @@ bool system_kernel_at_least(unsigned major, unsigned minor);
 /* Is it built with PREEMPT_RT, where softirqs preempt each other? By uname(2)'s version. */
 bool system_kernel_is_realtime(void);
 
-/* Where cgroup2 is mounted (/sys/fs/cgroup, or .../unified beside version 1). 0, or -ENOENT when nowhere. */
+/* Where cgroup2 is mounted (/sys/fs/cgroup, or .../unified beside version 1), from the node's root on. 0, -ENOENT when
+ * nowhere, or -EXDEV with the place when it is only a part of it, as a container's own. */
 int system_cgroup2(char *ret_path, size_t size);
 
 /* The kernel's number of the control group at its root. 0 or -errno. */
