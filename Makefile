@@ -48,7 +48,7 @@ $(BUILD)/user/%.o: user/%.c | $(BUILD)/user $(SKELETON)
 
 $(BUILD)/serin: $(USER_OBJECTS)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@ -lbpf -lmicrohttpd -lcyaml -lyaml -ljansson -lcurl -lsqlite3 -lm -lpthread
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@ -lbpf -lmicrohttpd -lcyaml -lyaml -ljansson -lsqlite3 -lm -lpthread
 
 # The page is taken in as it is; what a browser may run of it is told by hashes.
 PAGE := user/web/page.html

@@ -135,6 +135,8 @@ int cli_complain(const struct serin_paths *paths, int r, json_t *answer)
 		return util_complain(r, "no agent listens on %s; start one with `serin run`", paths->socket);
 	case -EACCES:
 		return util_complain(r, "the agent's socket %s is root's; run this as root", paths->socket);
+	case -ELIBACC:
+		return util_complain(r, "libcurl.so.4, which talks to the agent, cannot be loaded; install libcurl4");
 	case -EREMOTEIO:
 		json_unpack(answer, "{s:s}", "message", &message);
 		util_complain(r, "%s", message);

@@ -4,6 +4,7 @@
 #include "util.h"
 
 #include <curl/curl.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <string.h>
 
@@ -14,6 +15,42 @@ struct buffer {
 	char *data;
 	size_t length;
 };
+
+/* The library brings forty others with it, three megabytes resident, of which the agent needs none: the first call loads it. */
+static struct {
+	CURL *(*init)(void);
+	CURLcode (*setopt)(CURL *handle, CURLoption option, ...);
+	CURLcode (*perform)(CURL *handle);
+	CURLcode (*getinfo)(CURL *handle, CURLINFO info, ...);
+	void (*cleanup)(CURL *handle);
+} curl_easy;
+
+static const struct {
+	const char *name;
+	void *function;
+} functions[] = {
+	{"curl_easy_init", &curl_easy.init},       {"curl_easy_setopt", &curl_easy.setopt},
+	{"curl_easy_perform", &curl_easy.perform}, {"curl_easy_getinfo", &curl_easy.getinfo},
+	{"curl_easy_cleanup", &curl_easy.cleanup},
+};
+
+static int load_library(void)
+{
+	static void *library;
+
+	if (!library)
+		library = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
+	if (!library)
+		library = dlopen("libcurl-gnutls.so.4", RTLD_NOW | RTLD_LOCAL); /* Debian's other build of it */
+	if (!library)
+		return -ELIBACC;
+	for (size_t i = 0; i < ARRAY_SIZE(functions); i++) {
+		*(void **)functions[i].function = dlsym(library, functions[i].name);
+		if (!*(void **)functions[i].function)
+			return -ELIBACC;
+	}
+	return 0;
+}
 
 static size_t append(char *data, size_t size, size_t count, void *context)
 {
@@ -34,9 +71,9 @@ static size_t append(char *data, size_t size, size_t count, void *context)
 
 static int perform(CURL *curl, long *ret_status)
 {
-	switch (curl_easy_perform(curl)) {
+	switch (curl_easy.perform(curl)) {
 	case CURLE_OK:
-		curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, ret_status);
+		curl_easy.getinfo(curl, CURLINFO_RESPONSE_CODE, ret_status);
 		return 0;
 	case CURLE_COULDNT_CONNECT:
 		return -ENOTCONN;
@@ -48,21 +85,24 @@ static int perform(CURL *curl, long *ret_status)
 static int exchange(const char *url, const char *method, const char *socket, const char *body, struct buffer *ret,
 		    long *ret_status)
 {
-	CURL *curl = curl_easy_init();
-	int r;
+	CURL *curl;
+	int r = load_library();
 
+	if (r < 0)
+		return r;
+	curl = curl_easy.init();
 	if (!curl)
 		return -ENOMEM;
-	curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, socket);
-	curl_easy_setopt(curl, CURLOPT_URL, url);
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT, TIMEOUT_SECONDS);
-	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, append);
-	curl_easy_setopt(curl, CURLOPT_WRITEDATA, ret);
+	curl_easy.setopt(curl, CURLOPT_UNIX_SOCKET_PATH, socket);
+	curl_easy.setopt(curl, CURLOPT_URL, url);
+	curl_easy.setopt(curl, CURLOPT_TIMEOUT, TIMEOUT_SECONDS);
+	curl_easy.setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy.setopt(curl, CURLOPT_WRITEFUNCTION, append);
+	curl_easy.setopt(curl, CURLOPT_WRITEDATA, ret);
 	if (!strcmp(method, "POST"))
-		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body ? body : "");
+		curl_easy.setopt(curl, CURLOPT_POSTFIELDS, body ? body : "");
 	r = perform(curl, ret_status);
-	curl_easy_cleanup(curl);
+	curl_easy.cleanup(curl);
 	return r;
 }
 

@@ -462,3 +462,16 @@ zsh_completes() {
 	screen send-keys Tab
 	wait_for 8 shows "$2" || note "zsh completes '$1' to: $(shown)"
 }
+
+# libcurl is loaded by the first call only. Whoever lacks it is told so, and the agent needs none.
+test_commands_without_libcurl() {
+	local library hide=()
+	two_nginx
+	start_agent
+	while read -r library; do
+		hide+=("mount --bind /dev/null $library;")
+	done < <(ldconfig -p | awk '/libcurl(-gnutls)?\.so\.4 / { print $NF }')
+	need "no libcurl was found" test "${#hide[@]}" -gt 0
+	local AS=(unshare --mount bash -c "${hide[*]} exec \"\$@\"" bash)
+	expect_refused 1 'libcurl\.so\.4, which talks to the agent, cannot be loaded; install libcurl4' status --instance "$INSTANCE"
+}

@@ -1,4 +1,4 @@
-/* Links: user/client.c -ljansson -lcurl -lpthread */
+/* Links: user/client.c -ljansson -lpthread */
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /* Against an agent that answers what it is told to; test_api.c has the calls to a real one. */
 #define _GNU_SOURCE 1
