@@ -149,6 +149,7 @@ static int handle_metrics(void *context, enum exposition_format format, char **r
 {
 	struct agent *agent = context;
 
+	agent->scrape.store_trouble = *agent->store_trouble;
 	return scrape_write(&agent->scrape, &agent->deployed, window_newest(&agent->window), agent->figures, format, ret_text,
 			    ret_length);
 }

@@ -513,6 +513,11 @@ static void losses(struct out *out)
 		exposition_count(&out->text, (labels){{"kind", serin_loss_name(i)}}, 1, out->metrics->now->losses[i]);
 }
 
+static void trouble_with_store(struct out *out)
+{
+	exposition_count(&out->text, NULL, 0, out->metrics->store_trouble);
+}
+
 static void program_seconds(struct out *out)
 {
 	for (unsigned i = 0; i < out->metrics->n_programs; i++)
@@ -664,6 +669,8 @@ static const struct family families[] = {
 	{{"serin_build", INFO, NULL,
 	  "The version of serin, and the kernel that it runs on."}, .of_agent = build_info},
 	{{"serin_losses", COUNTER, NULL, "What could not be counted."}, .of_agent = losses},
+	{{"serin_store_trouble", GAUGE, NULL,
+	  "1 while something is wrong with the store."}, .of_agent = trouble_with_store},
 	{{"serin_bpf_run_seconds", COUNTER, "seconds", "Time in BPF programs."}, .of_agent = program_seconds},
 	{{"serin_bpf_runs", COUNTER, NULL, "Runs of BPF programs."}, .of_agent = program_runs},
 	{{"process_cpu_seconds", COUNTER, "seconds", "CPU time of the agent."}, PROCESS(cpu_seconds)},

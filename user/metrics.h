@@ -72,6 +72,7 @@ struct metrics {
 	struct metrics_program programs[METRICS_PROGRAMS_MAX]; /* none where the kernel does not measure them */
 	unsigned n_programs;
 	char kernel[96]; /* its release */
+	bool store_trouble; /* something is wrong with the store now */
 };
 
 /* Writes it. *ret_text is the caller's to free. 0 or -ENOMEM. */

@@ -127,6 +127,7 @@ int scrape_write(struct scrape *scrape, const struct deployment *deployed, const
 	add_releases(metrics, deployed, &now, seen);
 	metrics->n_programs = programs_measure(deployed->world.loader, metrics->programs);
 	look_at_itself(scrape->start_unix, &metrics->process);
+	metrics->store_trouble = scrape->store_trouble;
 	system_kernel(metrics->kernel, sizeof(metrics->kernel));
 	return metrics_write(metrics, format, ret_text, ret_length);
 }

@@ -9,6 +9,7 @@
 /* What is kept from one scrape to the next. All zero at first, but for the start. */
 struct scrape {
 	double start_unix; /* of the agent */
+	bool store_trouble; /* something is wrong with the store; the agent's to tell before each */
 	struct metrics_held held[SERIN_TARGETS_MAX];
 };
 

@@ -202,6 +202,16 @@ test_metrics_of_programs() {
 	fi
 }
 
+test_metrics_of_a_store_in_trouble() {
+	two_nginx
+	write_config
+	mkdir serin.db # where the file should be
+	start_with_config
+	expect_metric serin_store_trouble 1
+	rmdir serin.db
+	expect "the trouble does not end: $(metric serin_store_trouble)" wait_for 20 metric_is serin_store_trouble 0
+}
+
 # example MARK: the block of docs/metrics.md whose first line is that.
 example() {
 	awk -v mark="$1" '/^```/ { inside = !inside; first = inside; wanted = 0; next } first { wanted = $0 ~ mark; first = 0 }

@@ -91,6 +91,7 @@ static int known(void **state)
 	metrics.programs[0] = (struct metrics_program){"serin_ingress", 1500000000, 7};
 	metrics.n_programs = 1;
 	strcpy(metrics.kernel, "6.1.0-44-amd64");
+	metrics.store_trouble = true;
 	text = NULL;
 	return 0;
 }
@@ -422,6 +423,7 @@ static void the_agent_shows_itself(void **state)
 	assert_true(mentions(",kernel=\"6.1.0-44-amd64\"} 1\n"));
 	check_line("serin_losses_total{kind=\"gap\"} 2");
 	check_line("serin_losses_total{kind=\"store\"} 0");
+	check_line("serin_store_trouble 1");
 	check_line("serin_bpf_run_seconds_total{program=\"serin_ingress\"} 1.500000000");
 	check_line("serin_bpf_runs_total{program=\"serin_ingress\"} 7");
 	check_line("process_cpu_seconds_total 1.25");
