@@ -17,6 +17,7 @@
 #include "notify.h"
 #include "report.h"
 #include "scrape.h"
+#include "series.h"
 #include "steer.h"
 #include "store.h"
 #include "targets.h"
@@ -50,6 +51,7 @@ struct agent {
 	struct collect_drained drained; /* how far the kernel's counts by client are read */
 	struct minutes minutes;
 	struct scrape scrape;
+	struct series series[SERIN_RELEASES_MAX]; /* the last minutes of each release */
 	struct edges *alone[SERIN_TARGETS_MAX]; /* of versions that have no release, for their latency */
 	bool said_elsewhere[SERIN_TARGETS_MAX];
 	int drain_trouble; /* the newest error of a drain, told once */
@@ -152,6 +154,23 @@ static int handle_metrics(void *context, enum exposition_format format, char **r
 	agent->scrape.store_trouble = *agent->store_trouble;
 	return scrape_write(&agent->scrape, &agent->deployed, window_newest(&agent->window), agent->figures, format, ret_text,
 			    ret_length);
+}
+
+static int handle_series(void *context, const char *name, unsigned limit, json_t **ret, char why[API_WHY_MAX])
+{
+	struct agent *agent = context;
+	struct release *only = NULL;
+	json_t *all;
+	int r = name ? deployment_find(&agent->deployed, name, NULL, &only, why) : 0;
+
+	if (r < 0)
+		return r;
+	all = json_array();
+	for (unsigned i = 0; i < SERIN_RELEASES_MAX; i++)
+		if (*agent->series[i].release && (!only || only == agent->deployed.releases[i]))
+			json_array_append_new(all, series_report(&agent->series[i], limit));
+	*ret = json_pack("{si so}", "interval_seconds", SERIES_INTERVAL_SECONDS, "releases", all);
+	return 0;
 }
 
 static bool handle_ready(void *context, char why[API_WHY_MAX])
@@ -526,6 +545,70 @@ static void announce_second(struct agent *agent)
 		announce_tick(versions, n, shown, n_releases, releases(agent, window_newest(&agent->window)));
 }
 
+/* ---- the last minutes ---- */
+
+static void look_at_version(const struct agent *agent, const struct release *release, unsigned target,
+			    const struct serin_snapshot *now, struct serin_value ret[SERIES_FIGURES])
+{
+	static const struct {
+		enum series_figure figure;
+		double q;
+	} quantiles[] = {{SERIES_P50, 0.5}, {SERIES_P90, 0.9}, {SERIES_P99, 0.99}};
+	const struct serin_figures *f = &agent->figures[target];
+
+	ret[SERIES_P] = f->p;
+	ret[SERIES_R] = f->r;
+	ret[SERIES_D] = f->d;
+	if (f->seconds > 0)
+		ret[SERIES_RATE] = serin_known((double)f->n / f->seconds);
+	ret[SERIES_CPU] = f->resource[SERIN_CPU].current;
+	ret[SERIES_IN_FLIGHT] = serin_known((double)figures_in_flight(&now->tally[target]));
+	for (size_t i = 0; i < ARRAY_SIZE(quantiles); i++) {
+		struct serin_value ns = edges_quantile(&release->edges, target, quantiles[i].q);
+
+		if (ns.known)
+			ret[quantiles[i].figure] = serin_known(ns.v / 1e9);
+	}
+}
+
+static void look_at_release(const struct agent *agent, const struct release *release, const struct serin_snapshot *now,
+			    struct series_look *ret)
+{
+	const struct serin_figures *stable = &release->seen.stable, *canary = &release->seen.canary;
+	const struct serin_judgement *evidence = &release->seen.evidence;
+
+	ret->track[SERIES_SET_WEIGHT] = serin_known(release->rollout.weight / 100.0);
+	ret->track[SERIES_CONNECTIONS] = report_share(canary->service_connections, stable->service_connections);
+	ret->track[SERIES_REQUESTS] = report_share(canary->service_requests, stable->service_requests);
+	if (evidence->known) {
+		ret->track[SERIES_LOG_E_ERROR] = serin_known(evidence->log_error);
+		ret->track[SERIES_LOG_E_LATENCY] = serin_known(evidence->log_latency);
+		ret->log_threshold_error = serin_known(evidence->log_error_bound);
+		ret->log_threshold_latency = serin_known(evidence->log_latency_bound);
+	}
+	look_at_version(agent, release, release->stable, now, ret->figure[SERIES_STABLE]);
+	look_at_version(agent, release, release->canary, now, ret->figure[SERIES_CANARY]);
+}
+
+static void remember_second(struct agent *agent, const struct serin_snapshot *now)
+{
+	struct timespec clock;
+
+	clock_gettime(CLOCK_REALTIME, &clock);
+	for (unsigned i = 0; i < SERIN_RELEASES_MAX; i++) {
+		const struct release *release = agent->deployed.releases[i];
+		struct series_look look = {.at_unix = (double)clock.tv_sec + (double)clock.tv_nsec / 1e9};
+
+		series_assign(&agent->series[i], release ? release_name(release) : NULL,
+			      release ? release_version(release, EVIDENCE_STABLE) : NULL,
+			      release ? release_version(release, EVIDENCE_CANARY) : NULL);
+		if (!release)
+			continue;
+		look_at_release(agent, release, now, &look);
+		series_push(&agent->series[i], &look);
+	}
+}
+
 /* What it does after the decisions: it may take its time, and nothing of it steers. */
 static int keep_books(struct agent *agent, const struct serin_snapshot *now)
 {
@@ -534,6 +617,7 @@ static int keep_books(struct agent *agent, const struct serin_snapshot *now)
 	r = minutes_look(&agent->minutes, &agent->deployed.targets, loader_maps(agent->loader), agent->store, now, agent->figures,
 			 agent->config.success, weight_of, agent);
 	models_save(&agent->models, agent->store);
+	remember_second(agent, now);
 	if (r == 0)
 		r = look_at_alone(agent);
 	if (r == 0)
@@ -871,6 +955,7 @@ static int start(struct agent *agent)
 		.latency = handle_latency,
 		.history = handle_history,
 		.metrics = handle_metrics,
+		.series = handle_series,
 		.order = handle_order,
 		.monitor = handle_monitor,
 		.ready = handle_ready,

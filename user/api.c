@@ -86,7 +86,7 @@ struct call {
 	size_t length, swallowed;
 	json_t *body; /* an object, keys and types as the route has them */
 	char release[SERIN_NAME_MAX]; /* of the query */
-	unsigned limit;
+	unsigned limit; /* of the query; 0: it has none */
 	enum exposition_format format; /* by the header Accept */
 	bool answered;
 	struct answer answer;
@@ -195,7 +195,17 @@ static struct answer get_history(struct api *api, const struct call *call)
 {
 	const char *release = *call->release ? call->release : NULL;
 
-	return answer_json(api->handlers.history(api->handlers.context, release, call->limit), "the history");
+	return answer_json(api->handlers.history(api->handlers.context, release, call->limit ? call->limit : HISTORY_DEFAULT),
+			   "the history");
+}
+
+static struct answer get_series(struct api *api, const struct call *call)
+{
+	char why[API_WHY_MAX] = "";
+	json_t *series = NULL;
+	int r = api->handlers.series(api->handlers.context, *call->release ? call->release : NULL, call->limit, &series, why);
+
+	return r < 0 ? answer_done(r, "", why) : answer_json(series, "the series");
 }
 
 static struct answer get_metrics(struct api *api, const struct call *call)
@@ -305,6 +315,7 @@ static const struct route {
 	{"GET", "/api/dump", NULL, get_dump, no_keys, false, false},
 	{"GET", "/api/releases", NULL, get_releases, no_keys, false, false},
 	{"GET", "/api/history", NULL, get_history, no_keys, false, true},
+	{"GET", "/api/series", NULL, get_series, no_keys, false, true},
 	{"GET", "/metrics", NULL, get_metrics, no_keys, false, false},
 	{"GET", "/api/latency", NULL, get_latency, no_keys, false, false},
 	{"GET", "/", NULL, get_page, no_keys, true, false},
@@ -413,8 +424,6 @@ static int parse_query(struct call *call, char ret_why[API_WHY_MAX])
 		return 0;
 	ret_why[0] = '\0';
 	MHD_get_connection_values(call->connection, MHD_GET_ARGUMENT_KIND, take_argument, &query);
-	if (!call->limit)
-		call->limit = HISTORY_DEFAULT;
 	return *ret_why ? -EINVAL : 0;
 }
 

@@ -28,6 +28,8 @@ struct api_handlers {
 	json_t *(*history)(void *context, const char *release, unsigned limit);
 	/* *ret_text is the API's to free. 0, or -errno when the counters could not be read. */
 	int (*metrics)(void *context, enum exposition_format format, char **ret_text, size_t *ret_length);
+	/* release NULL: all. The newest `limit` samples of each, 0: all there are. */
+	int (*series)(void *context, const char *release, unsigned limit, json_t **ret, char why[API_WHY_MAX]);
 	/* release or version may be NULL: the only one. weight in basis points, for SERIN_ORDER_WEIGHT alone. */
 	int (*order)(void *context, enum serin_order order, const char *release, const char *version, uint32_t weight,
 		     char why[API_WHY_MAX]);

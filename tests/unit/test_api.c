@@ -121,6 +121,15 @@ static int say_why(char why[API_WHY_MAX])
 	return asked.answer;
 }
 
+static int handle_series(void *context, const char *release, unsigned limit, json_t **ret, char why[API_WHY_MAX])
+{
+	json_decref(handle_history(context, release, limit));
+	if (asked.answer < 0)
+		return say_why(why);
+	*ret = json_pack("{s[]}", "releases");
+	return 0;
+}
+
 static int handle_order(void *context, enum serin_order order, const char *release, const char *version, uint32_t weight,
 			char why[API_WHY_MAX])
 {
@@ -158,7 +167,7 @@ static void handle_warn(void *context, const char *text)
 	snprintf(asked.warning, sizeof(asked.warning), "%s", text);
 }
 
-static const struct api_handlers handlers = {handle_dump, handle_releases, handle_latency, handle_history, handle_metrics, handle_order, handle_monitor,
+static const struct api_handlers handlers = {handle_dump, handle_releases, handle_latency, handle_history, handle_metrics, handle_series, handle_order, handle_monitor,
 					     handle_ready, handle_warn, &asked};
 
 /* Of this thread alone, whatever else the machine does. */
@@ -1076,6 +1085,26 @@ static void history_passes_release_and_limit(void **state)
 	assert_int_equal(call("GET", "/api/history?limit=1", NULL), 0);
 	assert_int_equal(asked.limit, 1);
 	assert_false(asked.has_release);
+}
+
+static void series_pass_release_and_limit(void **state)
+{
+	(void)state;
+	assert_int_equal(call("GET", "/api/series", NULL), 0);
+	assert_false(asked.has_release);
+	assert_int_equal(asked.limit, 0);
+	assert_int_equal(call("GET", "/api/series?release=chat&limit=2", NULL), 0);
+	assert_string_equal(asked.release, "chat");
+	assert_int_equal(asked.limit, 2);
+	check_error(request("GET", "/api/series?limit=0", "", 0), 400);
+}
+
+static void series_of_nobody_are_404(void **state)
+{
+	(void)state;
+	asked.answer = -ENOENT;
+	check_error(request("GET", "/api/series?release=other", "", 0), 404);
+	assert_non_null(strstr(reply, "because of 2"));
 }
 
 /* In milliseconds since 1970 a double has three digits to spare. */
@@ -2129,6 +2158,8 @@ int main(void)
 		serving(no_figure_is_400),
 		serving(figures_for_nobody_are_404),
 		serving(history_passes_release_and_limit),
+		serving(series_pass_release_and_limit),
+		serving(series_of_nobody_are_404),
 		serving(times_are_told_to_the_millisecond),
 		serving(a_query_that_makes_no_sense_is_400),
 		serving(a_history_that_cannot_be_read_is_500),
