@@ -1,4 +1,4 @@
-/* Links: user/status_view.c user/page.c user/util.c -ljansson -lm */
+/* Links: user/status_view.c user/view.c user/page.c user/util.c -ljansson -lm */
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "check.h"
 
