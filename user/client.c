@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define TIMEOUT_SECONDS 10L
+#define TIMEOUT_SECONDS 10
 #define ANSWER_MAX (16 << 20)
 
 struct buffer {
@@ -82,8 +82,8 @@ static int perform(CURL *curl, long *ret_status)
 	}
 }
 
-static int exchange(const char *url, const char *method, const char *socket, const char *body, struct buffer *ret,
-		    long *ret_status)
+static int exchange(const char *url, const char *method, const char *socket, const char *body, unsigned seconds,
+		    struct buffer *ret, long *ret_status)
 {
 	CURL *curl;
 	int r = load_library();
@@ -95,7 +95,7 @@ static int exchange(const char *url, const char *method, const char *socket, con
 		return -ENOMEM;
 	curl_easy.setopt(curl, CURLOPT_UNIX_SOCKET_PATH, socket);
 	curl_easy.setopt(curl, CURLOPT_URL, url);
-	curl_easy.setopt(curl, CURLOPT_TIMEOUT, TIMEOUT_SECONDS);
+	curl_easy.setopt(curl, CURLOPT_TIMEOUT, (long)seconds);
 	curl_easy.setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy.setopt(curl, CURLOPT_WRITEFUNCTION, append);
 	curl_easy.setopt(curl, CURLOPT_WRITEDATA, ret);
@@ -106,8 +106,8 @@ static int exchange(const char *url, const char *method, const char *socket, con
 	return r;
 }
 
-int client_call(const struct serin_paths *paths, const char *method, const char *path, const json_t *body,
-		json_t **ret_answer)
+int client_call_within(const struct serin_paths *paths, const char *method, const char *path, const json_t *body,
+		       unsigned seconds, json_t **ret_answer)
 {
 	_cleanup_free_ char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
 	struct buffer buffer = {};
@@ -121,7 +121,7 @@ int client_call(const struct serin_paths *paths, const char *method, const char 
 	if (access(paths->socket, R_OK | W_OK) < 0)
 		return -EACCES;
 	snprintf(url, sizeof(url), "http://serin%s", path);
-	r = exchange(url, method, paths->socket, text, &buffer, &status);
+	r = exchange(url, method, paths->socket, text, seconds, &buffer, &status);
 	if (r < 0) {
 		free(buffer.data);
 		return r;
@@ -132,4 +132,10 @@ int client_call(const struct serin_paths *paths, const char *method, const char 
 		return -EPROTO;
 	*ret_answer = answer;
 	return status == 200 ? 0 : -EREMOTEIO;
+}
+
+int client_call(const struct serin_paths *paths, const char *method, const char *path, const json_t *body,
+		json_t **ret_answer)
+{
+	return client_call_within(paths, method, path, body, TIMEOUT_SECONDS, ret_answer);
 }

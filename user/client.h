@@ -16,4 +16,8 @@
 int client_call(const struct serin_paths *paths, const char *method, const char *path, const json_t *body,
 		json_t **ret_answer);
 
+/* The same, of a caller who has something else to do: after so many seconds it is -EPROTO. */
+int client_call_within(const struct serin_paths *paths, const char *method, const char *path, const json_t *body,
+		       unsigned seconds, json_t **ret_answer);
+
 #endif
