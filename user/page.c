@@ -219,8 +219,10 @@ void page_end(struct page *page)
 	drop_blanks_at_the_end(page);
 	cut(page);
 	for (unsigned i = 0; i < page->n; i++) {
-		if (page->line[i].style != style)
-			append_style(page, style = page->line[i].style);
+		enum page_style own = page->faded ? PAGE_DIM : (enum page_style)page->line[i].style;
+
+		if (own != style)
+			append_style(page, style = own);
 		append(page, bytes, encode(page->line[i].code, bytes));
 	}
 	if (style != PAGE_PLAIN)

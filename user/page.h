@@ -27,6 +27,7 @@ struct page_cell {
 
 struct page {
 	struct page_look look;
+	bool faded; /* lines are dim, whatever their words' styles: what they say is not of now */
 	struct page_cell line[PAGE_CELLS_MAX]; /* the one that is being written */
 	unsigned n, column;
 	char *text; /* the lines before it */

@@ -14,6 +14,8 @@
 
 #define HIDE_CURSOR "\033[?25l"
 #define SHOW_CURSOR "\033[?25h"
+#define OWN_SCREEN "\033[?1049h"
+#define BACK_FROM_IT "\033[?1049l"
 #define HOME "\033[H"
 #define CLEAR_TO_END_OF_LINE "\033[K"
 #define CLEAR_TO_END "\033[J"
@@ -22,8 +24,10 @@
 static struct {
 	volatile sig_atomic_t exit_code;
 	volatile sig_atomic_t resized;
-	bool drawn_on, has_keys; /* set once, before any signal can come */
+	bool drawn_on, own_screen, has_keys; /* set once, before any signal can come */
 	struct termios before;
+	char keys[64]; /* that have come and were not asked for yet */
+	size_t n_keys;
 } terminal;
 
 void terminal_size(unsigned *ret_columns, unsigned *ret_rows)
@@ -69,6 +73,8 @@ static void enter(void)
 		keys.c_cc[VTIME] = 0;
 		tcsetattr(STDIN_FILENO, TCSADRAIN, &keys);
 	}
+	if (terminal.own_screen)
+		say(OWN_SCREEN);
 	if (terminal.drawn_on)
 		say(HIDE_CURSOR);
 }
@@ -77,6 +83,8 @@ static void leave(void)
 {
 	if (terminal.drawn_on)
 		say(SHOW_CURSOR);
+	if (terminal.own_screen)
+		say(BACK_FROM_IT);
 	if (terminal.has_keys)
 		tcsetattr(STDIN_FILENO, TCSADRAIN, &terminal.before);
 }
@@ -86,7 +94,7 @@ static void leave(void)
 static void on_end(int signal)
 {
 	(void)signal;
-	if (terminal.drawn_on)
+	if (terminal.drawn_on && !terminal.own_screen)
 		say("\n");
 	leave();
 	_exit(terminal.exit_code);
@@ -147,8 +155,15 @@ void terminal_open(bool is_terminal)
 		return;
 	handle(SIGTSTP, on_stop);
 	handle(SIGWINCH, on_resize);
-	make_room();
+	if (!terminal.own_screen)
+		make_room();
 	enter();
+}
+
+void terminal_open_screen(void)
+{
+	terminal.own_screen = true;
+	terminal_open(true);
 }
 
 /* In one piece, and each place is written once: nothing flickers. The last line is not ended, which could scroll. */
@@ -175,7 +190,61 @@ int terminal_draw(const char *text)
 	return write_all(frame, size);
 }
 
-char terminal_wait(unsigned milliseconds)
+/* ESC, '[' or 'O', parameters, a letter. ESC that stands alone is the key. */
+static int escape_sequence(const char *bytes, size_t n, size_t *ret_used)
+{
+	size_t i = 2;
+
+	*ret_used = 1;
+	if (n < 2 || (bytes[1] != '[' && bytes[1] != 'O'))
+		return TERMINAL_ESCAPE;
+	while (i < n && (bytes[i] < '@' || bytes[i] > '~'))
+		i++;
+	*ret_used = i < n ? i + 1 : n;
+	if (i != 2 || n < 3)
+		return TERMINAL_OTHER;
+	return bytes[2] == 'A' ? TERMINAL_UP : bytes[2] == 'B' ? TERMINAL_DOWN : TERMINAL_OTHER;
+}
+
+int terminal_key(const char *bytes, size_t n, size_t *ret_used)
+{
+	*ret_used = 1;
+	switch (bytes[0]) {
+	case '\033':
+		return escape_sequence(bytes, n, ret_used);
+	case '\r':
+		return '\n';
+	case '\177':
+		return '\b';
+	default:
+		return (unsigned char)bytes[0];
+	}
+}
+
+static int next_key(void)
+{
+	size_t used;
+	int key = terminal_key(terminal.keys, terminal.n_keys, &used);
+
+	terminal.n_keys -= used;
+	memmove(terminal.keys, terminal.keys + used, terminal.n_keys);
+	return key;
+}
+
+/* Of keys that are pressed together all come with one read. */
+static int read_key(void)
+{
+	ssize_t n = read(STDIN_FILENO, terminal.keys, sizeof(terminal.keys));
+
+	if (n <= 0) {
+		terminal.has_keys = false; /* it has gone; the signals are left */
+		return 0;
+	}
+	terminal.n_keys = (size_t)n;
+	return next_key();
+}
+
+int terminal_wait(unsigned milliseconds)
 {
 	struct pollfd fds[] = {
 		{.fd = terminal.has_keys ? STDIN_FILENO : -1, .events = POLLIN},
@@ -183,9 +252,10 @@ char terminal_wait(unsigned milliseconds)
 	};
 	const struct timespec timeout = {milliseconds / 1000, milliseconds % 1000 * (long)NSEC_PER_MSEC};
 	sigset_t resize, before;
-	char key = 0;
 	int r = 0;
 
+	if (terminal.n_keys)
+		return next_key();
 	/* A change of size may come before the wait begins, or in it, but not between. */
 	sigemptyset(&resize);
 	sigaddset(&resize, SIGWINCH);
@@ -198,14 +268,12 @@ char terminal_wait(unsigned milliseconds)
 		return 0;
 	if (fds[1].revents)
 		return TERMINAL_GONE;
-	if (read(STDIN_FILENO, &key, 1) <= 0)
-		terminal.has_keys = false; /* it has gone; the signals are left */
-	return key;
+	return read_key();
 }
 
 void terminal_close(void)
 {
-	if (terminal.drawn_on)
+	if (terminal.drawn_on && !terminal.own_screen)
 		say("\n");
 	leave();
 }
