@@ -151,3 +151,66 @@ json_t *series_report(const struct series *series, unsigned limit)
 			 "latency", "log_e", track(series, n, SERIES_LOG_E_LATENCY), "log_threshold",
 			 threshold(series->log_threshold_latency), "versions", versions);
 }
+
+/* ---- and back ---- */
+
+static struct serin_value number(const json_t *value)
+{
+	return json_is_number(value) ? serin_known(json_number_value(value)) : (struct serin_value){};
+}
+
+static struct serin_value nth(const json_t *object, const char *key, size_t i)
+{
+	return number(json_array_get(json_object_get(object, key), i));
+}
+
+static void read_look(const json_t *report, size_t i, struct series_look *ret)
+{
+	const json_t *versions = json_object_get(report, "versions"), *error = json_object_get(report, "error");
+	const json_t *latency = json_object_get(report, "latency");
+
+	ret->track[SERIES_SET_WEIGHT] = nth(report, "set_weight", i);
+	ret->track[SERIES_CONNECTIONS] = nth(report, "actual_connections", i);
+	ret->track[SERIES_REQUESTS] = nth(report, "actual_requests", i);
+	ret->track[SERIES_LOG_E_ERROR] = nth(error, "log_e", i);
+	ret->track[SERIES_LOG_E_LATENCY] = nth(latency, "log_e", i);
+	ret->log_threshold_error = number(json_object_get(error, "log_threshold"));
+	ret->log_threshold_latency = number(json_object_get(latency, "log_threshold"));
+	for (unsigned v = 0; v < SERIES_VERSIONS; v++)
+		for (unsigned f = 0; f < SERIES_FIGURES; f++)
+			ret->figure[v][f] = nth(json_object_get(versions, version_names[v]), figure_names[f], i);
+}
+
+static const char *text(const json_t *report, const char *key)
+{
+	const char *value = json_string_value(json_object_get(report, key));
+
+	return value ? value : "";
+}
+
+/* Takes away the newest, down to before `at_unix`. */
+static void cut_back(struct series *series, double at_unix)
+{
+	while (series->n && series_at(series, 0)->at_unix >= at_unix)
+		series->n--;
+}
+
+bool series_learn(struct series *series, const json_t *report)
+{
+	const json_t *times = json_object_get(report, "at_unix");
+	double oldest = json_number_value(json_array_get(times, 0));
+	bool gap;
+
+	series_assign(series, text(report, "name"), text(report, "stable"), text(report, "canary"));
+	if (json_array_size(times) == 0)
+		return false;
+	cut_back(series, oldest);
+	gap = series->n && oldest - series_at(series, 0)->at_unix > SERIES_GAP_SECONDS;
+	for (size_t i = 0; i < json_array_size(times); i++) {
+		struct series_look look = {.at_unix = json_number_value(json_array_get(times, i))};
+
+		read_look(report, i, &look);
+		series_push(series, &look);
+	}
+	return gap;
+}

@@ -70,4 +70,11 @@ const struct series_sample *series_at(const struct series *series, unsigned age)
  * is out. */
 json_t *series_report(const struct series *series, unsigned limit);
 
+/*
+ * The other way round: the samples that an element of the answer's "releases" has, the newest ones, in place of those that are kept from its
+ * oldest on. Returns whether there is a gap, of more than SERIES_GAP_SECONDS, between the two.
+ */
+#define SERIES_GAP_SECONDS 3
+bool series_learn(struct series *series, const json_t *report);
+
 #endif

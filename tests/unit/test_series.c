@@ -258,6 +258,94 @@ static void one_that_went_is_forgotten(void **state)
 	assert_null(series_at(&series, 0));
 }
 
+/* ---- the reader's side ---- */
+
+static struct series mirror;
+
+static int empty_both(void **state)
+{
+	memset(&mirror, 0, sizeof(mirror));
+	return empty(state);
+}
+
+static void check_mirror(unsigned n)
+{
+	assert_int_equal(mirror.n, n);
+	for (unsigned age = 0; age < n; age++) {
+		check_near(series_at(&mirror, age)->at_unix, series_at(&series, age)->at_unix);
+		check_near(series_at(&mirror, age)->figure[SERIES_CANARY][SERIES_P],
+			   series_at(&series, age)->figure[SERIES_CANARY][SERIES_P]);
+		assert_true(isnan(series_at(&mirror, age)->figure[SERIES_STABLE][SERIES_P]));
+	}
+}
+
+static void a_reader_learns_all_of_it_and_then_goes_on(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 100; i++)
+		second(i, i);
+	ask(0);
+	assert_false(series_learn(&mirror, report));
+	check_mirror(100);
+	for (unsigned i = 100; i < 2 * SERIES_SAMPLES; i++) {
+		second(i, i);
+		ask(3);
+		assert_false(series_learn(&mirror, report));
+	}
+	check_mirror(SERIES_SAMPLES);
+	assert_string_equal(mirror.version[SERIES_CANARY], "v2");
+}
+
+static void a_reader_hears_of_a_gap_and_fills_it(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 50; i++)
+		second(i, i);
+	ask(0);
+	series_learn(&mirror, report);
+	for (unsigned i = 50; i < 80; i++)
+		second(i, i);
+	ask(3);
+	assert_true(series_learn(&mirror, report));
+	assert_int_equal(mirror.n, 53);
+	ask(0);
+	assert_false(series_learn(&mirror, report));
+	check_mirror(80);
+}
+
+/* Another agent remembers nothing from before: the reader does. */
+static void a_reader_keeps_what_a_new_agent_does_not_have(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 50; i++)
+		second(i, i);
+	ask(0);
+	series_learn(&mirror, report);
+	empty(NULL);
+	second(90, 1);
+	ask(0);
+	assert_true(series_learn(&mirror, report));
+	assert_int_equal(mirror.n, 51);
+	ask(0);
+	series_learn(&mirror, report);
+	assert_int_equal(mirror.n, 51);
+	series_assign(&series, "chat", "v1", "v3");
+	ask(0);
+	assert_false(series_learn(&mirror, report));
+	assert_int_equal(mirror.n, 0);
+}
+
+static void what_is_no_report_teaches_nothing(void **state)
+{
+	(void)state;
+	report = json_pack("{s[i,i]ss}", "at_unix", 5, 6, "name", "chat");
+	assert_false(series_learn(&mirror, report));
+	assert_int_equal(mirror.n, 2);
+	assert_true(isnan(series_at(&mirror, 0)->track[SERIES_SET_WEIGHT]));
+	assert_false(series_learn(&mirror, NULL));
+	assert_int_equal(mirror.n, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -272,6 +360,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_look_of_the_same_release_goes_on, empty, forget_report),
 		cmocka_unit_test_setup_teardown(another_version_or_release_begins_anew, empty, forget_report),
 		cmocka_unit_test_setup_teardown(one_that_went_is_forgotten, empty, forget_report),
+		cmocka_unit_test_setup_teardown(a_reader_learns_all_of_it_and_then_goes_on, empty_both, forget_report),
+		cmocka_unit_test_setup_teardown(a_reader_hears_of_a_gap_and_fills_it, empty_both, forget_report),
+		cmocka_unit_test_setup_teardown(a_reader_keeps_what_a_new_agent_does_not_have, empty_both, forget_report),
+		cmocka_unit_test_setup_teardown(what_is_no_report_teaches_nothing, empty_both, forget_report),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
