@@ -3,16 +3,20 @@
 
 #include "client.h"
 #include "options.h"
+#include "terminal.h"
 #include "util.h"
 #include "version.h"
 
 #include <errno.h>
+#include <langinfo.h>
+#include <locale.h>
 #include <string.h>
 
 const struct cli_command cli_commands[] = {
 	{"run", "[-c FILE] [--stable PORT --canary PORT] ...", "the agent, in the foreground", cli_run, &cli_run_options},
 	{"status", "[NAME] [-w] [-o json]", "releases at a glance; -w follows; exit code 1 after a rollback", cli_status,
 	 &cli_status_options},
+	{"top", "[NAME]", "both versions side by side, live, with their last minutes; keys give orders", cli_top, &cli_top_options},
 	{"history", "[NAME] [-o json]", "decisions, newest last, with what they rest on", cli_history, &cli_history_options},
 	{"weight", "[NAME] PCT", "set the canary's share of new connections", cli_order, &cli_weight_options},
 	{"promote", "[NAME] [--full]", "go on to the next step, or to the last", cli_order, &cli_promote_options},
@@ -146,6 +150,39 @@ int cli_complain(const struct serin_paths *paths, int r, json_t *answer)
 		return util_complain(r, "the agent on %s gave no usable answer; is it busy or of another version?",
 				     paths->socket);
 	}
+}
+
+void cli_explain(const struct serin_paths *paths, int r, char *ret_text, size_t size)
+{
+	if (r == -ENOTCONN)
+		snprintf(ret_text, size, "no agent listens on %s", paths->socket);
+	else if (r == -EACCES)
+		snprintf(ret_text, size, "the agent's socket %s is root's", paths->socket);
+	else
+		snprintf(ret_text, size, "the agent on %s gives no usable answer", paths->socket);
+}
+
+static bool wants_colour(void)
+{
+	const char *no = getenv("NO_COLOR");
+
+	return !no || !*no;
+}
+
+bool cli_look(struct page_look *ret)
+{
+	const char *term = getenv("TERM");
+	unsigned rows;
+	bool draws;
+
+	setlocale(LC_CTYPE, "");
+	*ret = (struct page_look){.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8")};
+	if (!isatty(STDOUT_FILENO))
+		return false;
+	terminal_size(&ret->width, &rows);
+	draws = term && *term && strcmp(term, "dumb") != 0;
+	ret->colour = draws && wants_colour();
+	return draws;
 }
 
 int cli_call(const struct serin_paths *paths, const char *method, const char *path, const json_t *body,

@@ -8,6 +8,7 @@
 
 #include "config.h"
 #include "options.h"
+#include "page.h"
 
 #include <jansson.h>
 
@@ -29,6 +30,7 @@ const struct cli_command *cli_find(const char *name);
 
 int cli_run(int argc, char **argv);
 int cli_status(int argc, char **argv);
+int cli_top(int argc, char **argv);
 int cli_dump(int argc, char **argv);
 int cli_order(int argc, char **argv); /* weight, promote, pause, resume, abort, retry */
 int cli_history(int argc, char **argv);
@@ -40,7 +42,7 @@ int cli_version(int argc, char **argv);
 int cli_help(int argc, char **argv);
 
 /* What --help of each prints. */
-extern const struct option_table cli_run_options, cli_status_options, cli_dump_options, cli_weight_options,
+extern const struct option_table cli_run_options, cli_status_options, cli_top_options, cli_dump_options, cli_weight_options,
 	cli_promote_options, cli_pause_options, cli_resume_options, cli_abort_options, cli_retry_options,
 	cli_history_options, cli_plan_options, cli_check_options, cli_lint_options, cli_completion_options;
 
@@ -67,6 +69,13 @@ int cli_call(const struct serin_paths *paths, const char *method, const char *pa
 
 /* Says what a client_call() that failed with r means, and gives its answer back. Returns r. */
 int cli_complain(const struct serin_paths *paths, int r, json_t *answer);
+
+/* The same in words without a line of its own, for who goes on. */
+void cli_explain(const struct serin_paths *paths, int r, char *ret_text, size_t size);
+
+/* How stdout is to be written on: the characters of the locale, and a terminal's width and colours. Returns whether it can be drawn on:
+ * it is a terminal, and none that is dumb. */
+bool cli_look(struct page_look *ret);
 
 /* The text of a member of a JSON object; "" when it has none, or none that is text. */
 const char *cli_text_at(const json_t *object, const char *key);

@@ -9,8 +9,6 @@
 #include "util.h"
 
 #include <errno.h>
-#include <langinfo.h>
-#include <locale.h>
 #include <string.h>
 
 #define WATCH_MS 1000
@@ -142,12 +140,8 @@ static int fetch(const struct status *status, json_t **ret_dump, char *ret_why, 
 	json_decref(dump);
 	if (r == -ENOENT)
 		snprintf(ret_why, size, "the agent has no release %s", status->name);
-	else if (r == -ENOTCONN)
-		snprintf(ret_why, size, "no agent listens on %s", status->paths.socket);
-	else if (r == -EACCES)
-		snprintf(ret_why, size, "the agent's socket %s is root's", status->paths.socket);
 	else
-		snprintf(ret_why, size, "the agent on %s gives no usable answer", status->paths.socket);
+		cli_explain(&status->paths, r, ret_why, size);
 	return r;
 }
 
@@ -270,7 +264,7 @@ static int watch(struct status *status)
 
 	terminal_open(status->on_terminal);
 	for (bool first = true; (r = look_again(status, first, &gist, &code)) == 0; first = false) {
-		char key = terminal_wait(WATCH_MS);
+		int key = terminal_wait(WATCH_MS);
 
 		if (key == 'q' || key == TERMINAL_GONE)
 			break;
@@ -281,26 +275,6 @@ static int watch(struct status *status)
 }
 
 /* ---- ---- */
-
-static bool wants_colour(void)
-{
-	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
-
-	return !(no && *no) && term && strcmp(term, "dumb") != 0;
-}
-
-static void choose_look(struct status *status)
-{
-	unsigned rows;
-
-	setlocale(LC_CTYPE, "");
-	status->look.page.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
-	if (!isatty(STDOUT_FILENO))
-		return;
-	status->look.page.colour = wants_colour();
-	terminal_size(&status->look.page.width, &rows);
-	status->on_terminal = !status->json;
-}
 
 int cli_status(int argc, char **argv)
 {
@@ -317,6 +291,6 @@ int cli_status(int argc, char **argv)
 		return EXIT_USAGE;
 	status.name = first < argc ? argv[first] : NULL;
 	status.json = options.json;
-	choose_look(&status);
+	status.on_terminal = cli_look(&status.look.page) && !status.json;
 	return options.watch ? watch(&status) : show_once(&status);
 }
