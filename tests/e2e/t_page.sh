@@ -198,7 +198,7 @@ test_page_tells_of_a_rollback_and_of_a_dead_agent() {
 	kill_agent
 	need "the page does not say that the agent is away" wait_for 10 page_says "document.getElementById('state').textContent" \
 		'does not answer.*figures are [0-9]+ s old'
-	expect "it does not grey the figures" wait_for 3 page_says "getComputedStyle(document.querySelector('.figures')).opacity" '0\.5'
+	expect "it does not grey the figures" wait_for 3 page_says "getComputedStyle(document.querySelector('.figures')).opacity" '0\.6'
 	expect_eq "$(orders_that_are_not_possible)" "abort full pause promote resume retry" "buttons that are off while it is away"
 	expect_eq "$(overflow)" 0 "pixels that overflow while the agent is away"
 	start_with_config
