@@ -30,7 +30,8 @@ start_page_release() {
 	write_config "$@"
 	echo "api: {listen: 127.0.0.1:9465, token_file: $DIR/token}" >>config.yaml
 	start_with_config
-	crowd clients 60
+	# Some twenty new connections a second, so that each window has enough of them.
+	crowd clients 60 --per-connection 3
 }
 
 # page EXPRESSION: what it is in the page.
