@@ -58,7 +58,7 @@ test_docs_man_page_has_the_commands_and_their_options() {
 test_docs_man_page_has_the_defaults() {
 	local command option default
 	need_serin
-	for command in run history plan; do
+	for command in run history plan top; do
 		while read -r option default; do
 			expect "serin $command --$option: its default $default is not in serin(1)" \
 				grep -qxF "Default: $default." <(man_section "$command" |
