@@ -215,9 +215,41 @@ fuzz: deps-test ## fuzz the framing for FUZZ_SECONDS (default 60)
 
 # ---- installing ----
 
+# Where things go: below PREFIX, but for what an administrator writes.
+SBINDIR ?= $(PREFIX)/sbin
+SYSCONFDIR ?= /etc
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+MANDIR ?= $(PREFIX)/share/man
+BASHDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
+FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
+UNITS := $(notdir $(wildcard deploy/systemd/*.service))
+PAGES := $(notdir $(wildcard docs/man/*.[15]))
+
 .PHONY: install
-install: all ## install to $(DESTDIR)$(PREFIX)/sbin
-	$(Q)install -D -m 0755 $(BUILD)/serin $(DESTDIR)$(PREFIX)/sbin/serin
+install: all ## install to $(DESTDIR)$(PREFIX): program, units, completions, manual; `make uninstall` takes it away
+	$(Q)install -D -m 0755 $(BUILD)/serin $(DESTDIR)$(SBINDIR)/serin
+	$(Q)install -D -m 0644 deploy/serin.yaml $(DESTDIR)$(SYSCONFDIR)/serin/serin.yaml.example
+	$(Q)for unit in $(UNITS); do \
+		sed 's|/usr/sbin/serin|$(SBINDIR)/serin|; s|/etc/serin/|$(SYSCONFDIR)/serin/|' deploy/systemd/$$unit | \
+			install -D -m 0644 /dev/stdin $(DESTDIR)$(UNITDIR)/$$unit || exit 1; done
+	$(Q)$(BUILD)/serin completion bash | install -D -m 0644 /dev/stdin $(DESTDIR)$(BASHDIR)/serin
+	$(Q)$(BUILD)/serin completion zsh | install -D -m 0644 /dev/stdin $(DESTDIR)$(ZSHDIR)/_serin
+	$(Q)$(BUILD)/serin completion fish | install -D -m 0644 /dev/stdin $(DESTDIR)$(FISHDIR)/serin.fish
+	$(Q)for page in $(PAGES); do \
+		install -D -m 0644 -t $(DESTDIR)$(MANDIR)/man$${page##*.} docs/man/$$page || exit 1; done
+
+.PHONY: uninstall
+uninstall:
+	$(Q)rm -f $(DESTDIR)$(SBINDIR)/serin $(DESTDIR)$(SYSCONFDIR)/serin/serin.yaml.example \
+		$(UNITS:%=$(DESTDIR)$(UNITDIR)/%) $(DESTDIR)$(BASHDIR)/serin $(DESTDIR)$(ZSHDIR)/_serin \
+		$(DESTDIR)$(FISHDIR)/serin.fish $(foreach page,$(PAGES),$(DESTDIR)$(MANDIR)/man$(lastword $(subst ., ,$(page)))/$(page))
+	$(Q)rmdir $(DESTDIR)$(SYSCONFDIR)/serin 2>/dev/null || true # what an administrator wrote there stays
+
+.PHONY: deb
+deb: ## build/serin_VERSION_ARCH.deb
+	$(Q)$(MAKE) --no-print-directory -s all
+	$(Q)deploy/deb/build $(BUILD)
 
 $(BUILD) $(BUILD)/user $(BUILD)/tools $(BUILD)/unit $(BUILD)/bpf $(BUILD)/e2e $(BUILD)/fuzz $(BUILD)/llhttp:
 	$(Q)mkdir -p $@
