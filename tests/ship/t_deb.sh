@@ -3,10 +3,11 @@
 # The Debian package, as a packager and as a chroot without systemd sees it. t_boot.sh has it where systemd runs.
 
 test_deb_is_as_debian_wants_it() {
+	local accepted=initial-upload-closes-no-bugs # it was never uploaded, and closes no bug there
 	need_program dpkg-deb dpkg-shlibdeps lintian
 	make_deb
-	# A package that was never uploaded closes no bug there.
-	lintian --suppress-tags initial-upload-closes-no-bugs --fail-on error,warning "$DEB" >lintian.log 2>&1 ||
+	[[ -e $ROOT/docs/man/serin.1 ]] || accepted+=,no-manual-page
+	lintian --suppress-tags "$accepted" --fail-on error,warning "$DEB" >lintian.log 2>&1 ||
 		note "lintian: $(grep '^[EW]:' lintian.log | head -n 3 | tr '\n' ' ')"
 }
 
@@ -19,12 +20,18 @@ test_deb_is_the_same_twice() {
 	expect "two packages of the same sources differ" cmp first.deb "$DEB"
 }
 
+# shellcheck disable=SC2034,SC2154 # for the harness: the first time a Debian is made
+DEADLINE[deb_comes_and_goes_in_a_chroot]=300
+
 # Where no systemd runs: into a chroot, over itself, out of it, and its configuration too.
 test_deb_comes_and_goes_in_a_chroot() {
 	local installed
 	need_program dpkg-deb dpkg-shlibdeps debootstrap
 	make_deb
 	make_debian
+	printf '#!/bin/sh\nexit 101\n' >debian/usr/sbin/policy-rc.d
+	chmod 755 debian/usr/sbin/policy-rc.d
+	cp "$DEB" debian/
 	in_debian dpkg -i "/$(basename "$DEB")" >dpkg.log 2>&1 || fail "dpkg -i: $(tail -n 1 dpkg.log)"
 	expect "it does not tell what to do" grep -q 'serin: nothing is watched yet.*serin.yaml.example' dpkg.log
 	expect_eq "$(in_debian serin version)" "$("$SERIN" version)" "the version in the chroot"
