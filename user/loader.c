@@ -221,7 +221,7 @@ static int load_object(struct loader *loader, char *why)
 	int r;
 
 	r = serin_bpf__load(bpf);
-	if (r == -EPERM)
+	if (r == -EPERM || r == -ENOSYS) /* a profile may answer either */
 		return explain(r, why, "the kernel refused the BPF programs: %s; no capability is missing, so it may be a seccomp "
 				       "profile that does not know CAP_BPF (docs/kubernetes.md), or the kernel's lockdown",
 			       *libbpf_said ? libbpf_said : strerror(-r));
