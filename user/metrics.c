@@ -138,6 +138,24 @@ static void model_info(struct out *out, const struct metrics_version *v)
 					      {"role", serin_role_name(v->target->role)}, {"release", v->release}}, 4, 1);
 }
 
+static const char *text_or_none(const char *text)
+{
+	return *text ? text : NULL;
+}
+
+static void target_info(struct out *out, const struct metrics_version *v)
+{
+	for (unsigned i = 0; i < v->target->containers.n; i++) {
+		const struct serin_container *c = &v->target->containers.all[i];
+		char id[13];
+
+		snprintf(id, sizeof(id), "%.12s", c->id);
+		exposition_count(&out->text, (labels){{"model", v->target->model}, {"version", v->target->version},
+						      {"namespace", text_or_none(c->namespace)}, {"pod", text_or_none(c->pod)},
+						      {"container", text_or_none(c->container)}, {"container_id", id}}, 6, 1);
+	}
+}
+
 static void tally_counter(struct out *out, const struct metrics_version *v)
 {
 	version_count(out, v, NULL, NULL, *(const __u64 *)((const char *)tally_of(out, v) + out->family->offset));
@@ -554,6 +572,7 @@ static void of_process(struct out *out)
 
 static const struct family families[] = {
 	{{"serin_model", INFO, NULL, "A version of a model that is watched."}, .of_version = model_info},
+	{{"serin_target", INFO, NULL, "A container that processes of the version are in."}, .of_version = target_info},
 	{{"serin_processes", GAUGE, NULL, "Processes of the version that were found."}, .of_version = processes},
 	{{"serin_listeners", GAUGE, NULL, "Listening sockets of the version in use."}, .of_version = listeners},
 	{{"serin_requests", COUNTER, NULL, "Requests with a known outcome."}, .of_version = requests},

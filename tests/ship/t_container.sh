@@ -110,6 +110,9 @@ test_container_names_pods() {
 	expect_eq "$(model v2 '.containers[0] | .pod_uid, .pod, .id')" "null"$'\n'"null"$'\n'"$(short_id v2)" "what has no pod's uid"
 	expect "the log does not name it" logged listening 'in pod shop/chat-v1-7d9f5b-x2x4q (server)'
 	expect "status does not name it" grep -q 'stable pod shop/chat-v1-7d9f5b-x2x4q (server)' <(in_serin status 2>&1)
+	expect "no metric names it" grep -q \
+		'^serin_target_info{model="chat",version="v1",namespace="shop",pod="chat-v1-7d9f5b-x2x4q",container="server",' \
+		<(in_ns curl -sf http://127.0.0.1:9465/metrics)
 	expect_eq "$(in_serin dump -o json | jq -r '.releases[0].containers.stable[0].pod')" chat-v1-7d9f5b-x2x4q "pod in the release"
 	stop_container serin
 	on_node rm -r /sys/fs/bpf/serin

@@ -55,6 +55,9 @@ static int known(void **state)
 	snapshot.losses[SERIN_LOSS_GAP] = 2;
 	make_version(0, "v1", SERIN_ROLE_STABLE);
 	make_version(1, "v2", SERIN_ROLE_CANARY);
+	targets[1].containers.n = 1;
+	targets[1].containers.all[0] = (struct serin_container){
+		.id = "0123456789abcdef", .namespace = "shop", .pod = "chat-1", .container = "vllm"};
 	figures = (struct serin_figures){.seconds = 10, .n = 200, .s = 150, .p = serin_known(0.75), .d = serin_known(2.5),
 					 .cpu_seconds_per_request = serin_known(0.001), .cpu_ratio = serin_known(1.5),
 					 .service_connections = 5, .service_requests = 20};
@@ -348,6 +351,9 @@ static void a_version_shows_its_counts(void **state)
 	(void)state;
 	write_as(EXPOSITION_OPENMETRICS);
 	check_line("serin_model_info{model=\"chat\",version=\"v2\",role=\"canary\",release=\"chat\"} 1");
+	check_line("serin_target_info{model=\"chat\",version=\"v2\",namespace=\"shop\",pod=\"chat-1\",container=\"vllm\","
+		   "container_id=\"0123456789ab\"} 1");
+	assert_false(mentions("serin_target_info{model=\"chat\",version=\"v1\""));
 	check_line("serin_requests_total{model=\"chat\",version=\"v1\",outcome=\"success\"} 100");
 	check_line("serin_requests_total{model=\"chat\",version=\"v1\",outcome=\"unknown\"} 8");
 	check_line("serin_requests_in_flight{model=\"chat\",version=\"v1\"} 2");
@@ -467,6 +473,16 @@ static void what_is_not_known_is_absent(void **state)
 			parse(line); /* what is there is finite */
 	check_line("serin_weight_ratio{release=\"chat\",kind=\"set\"} 0.05");
 	check_line("serin_processes{model=\"chat\",version=\"v1\"} 0");
+}
+
+static void a_container_shows_what_is_known_of_it(void **state)
+{
+	(void)state;
+	targets[1].containers.n = 2;
+	targets[1].containers.all[1] = (struct serin_container){.id = "fedcba9876543210", .pod_uid = "u-1"};
+	write_as(EXPOSITION_OPENMETRICS);
+	check_line("serin_target_info{model=\"chat\",version=\"v2\",container_id=\"fedcba987654\"} 1");
+	assert_true(mentions("pod=\"chat-1\""));
 }
 
 static void a_version_of_no_release_names_none(void **state)
@@ -828,6 +844,7 @@ int main(void)
 		writing(a_release_shows_its_evidence_and_gates),
 		writing(the_agent_shows_itself),
 		writing(what_is_not_known_is_absent),
+		writing(a_container_shows_what_is_known_of_it),
 		writing(a_version_of_no_release_names_none),
 		writing(without_versions_there_is_the_agent_alone),
 		writing(evidence_is_a_finite_number_above_zero),
