@@ -368,7 +368,7 @@ test_cli_help_knows_every_command() {
 	local word
 	need_serin
 	"$SERIN" help >help.out
-	for word in run status history weight promote pause resume abort retry dump plan check completion version help; do
+	for word in run status top history weight promote pause resume abort retry dump plan check completion version help; do
 		expect_match "$(<help.out)" "
   $word " "serin help"
 		"$SERIN" help "$word" >word.out 2>word.err || note "serin help $word: exit code $?"
@@ -405,6 +405,8 @@ test_cli_completion_in_bash() {
 	expect_completes 'serin p' 'promote pause plan'
 	expect_completes 'serin promote -' '--full --instance --help'
 	expect_completes 'serin status --o' '--output'
+	expect_completes 'serin to' 'top'
+	expect_completes 'serin top -' '-b --batch -d --delay --instance --help'
 	expect_completes 'serin status -o ' 'text json'
 	expect_completes 'serin run --log j' 'json'
 	expect_completes 'serin run --weight ' ''
