@@ -15,10 +15,10 @@
 #define HIDE_CURSOR "\033[?25l"
 #define SHOW_CURSOR "\033[?25h"
 #define OWN_SCREEN "\033[?1049h"
-#define BACK_FROM_IT "\033[?1049l"
 #define HOME "\033[H"
 #define CLEAR_TO_END_OF_LINE "\033[K"
 #define CLEAR_TO_END "\033[J"
+#define BACK_FROM_IT HOME CLEAR_TO_END "\033[?1049l" /* after a change of size, tmux leaves some of what it is not told to clear */
 
 /* Read and written by signal handlers. */
 static struct {
