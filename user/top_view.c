@@ -17,6 +17,7 @@
 #define PLAIN_ROWS 40
 #define CURVE_MIN 4 /* columns; a shorter curve shows nothing */
 #define NEWEST_SECONDS 3 /* so old may the newest sample be */
+#define BAR_MIN 4
 #define HIST_MIN 8
 #define HIST_HEIGHT 8
 #define DECISIONS_MAX 60
@@ -399,20 +400,18 @@ static void put_log_e_curve(struct page *page, const struct frame *f, enum serie
 /* A bar in stable's cell, its figures behind it, and how it came to it below the canary's curves. */
 static void put_test(struct page *page, const struct frame *f, const char *key, const char *name, enum series_track track)
 {
-	const json_t *test = view_at(f->release, "evidence");
-	double way;
-	enum page_style style;
-	char text[48];
+	const json_t *test = view_at(view_at(f->release, "evidence"), key);
+	double way = view_way(test), excess = view_count(test, "excess") * 100;
+	enum page_style style = way >= 1 ? PAGE_RED : way >= 0.5 ? PAGE_YELLOW : PAGE_GREEN;
+	unsigned room = f->cell + f->value;
+	char text[64];
 
-	test = view_at(test, key);
-	way = view_way(test);
-	style = way >= 1 ? PAGE_RED : way >= 0.5 ? PAGE_YELLOW : PAGE_GREEN;
 	page_put(page, PAGE_DIM, name);
 	page_to(page, f->label);
 	snprintf(text, sizeof(text), " e %.3g of %.3g", view_count(test, "e"), view_count(test, "threshold"));
 	if (f->width >= WIDE)
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), ", excess %.1f%%", fabs(view_count(test, "excess")) < 5e-4 ? 0 : view_count(test, "excess") * 100);
-	view_put_bar(page, style, f->cell + f->value > strlen(text) + 4 ? f->cell + f->value - (unsigned)strlen(text) : 4, way);
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), ", excess %.1f%%", fabs(excess) < 0.05 ? 0 : excess);
+	view_put_bar(page, style, room > strlen(text) + BAR_MIN ? room - (unsigned)strlen(text) : BAR_MIN, way);
 	page_put(page, style, text);
 	put_log_e_curve(page, f, track, style, view_count(test, "log_threshold"));
 	page_end(page);
