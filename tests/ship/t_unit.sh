@@ -135,6 +135,7 @@ test_unit_drains_under_its_restrictions() {
 test_unit_goes_on_after_a_restart_a_hang_and_a_kill() {
 	local pid
 	start_unit
+	expect "the watchdog ends an agent that is well" holds_for 4500 shows_match NRestarts '^0$'
 	pid=$(shows MainPID)
 	expect "systemctl restart" unit restart
 	goes_on "a restart" "$pid"
