@@ -137,6 +137,15 @@ static void walk_up(uint32_t pid, const char *controller, void (*look)(const cha
 	}
 }
 
+/* In a namespace of control groups, as a container has one, others' groups are told from its own on: "/../../x". Where that
+ * is cannot be seen from inside. */
+static bool is_outside(uint32_t pid)
+{
+	char path[PATH_SIZE];
+
+	return find_path(pid, NULL, path) && !strncmp(path, "/..", 3);
+}
+
 int limits_of(uint32_t pid, struct serin_value ret[SERIN_RESOURCES])
 {
 	struct serin_value limit[SERIN_RESOURCES] = {};
@@ -145,6 +154,10 @@ int limits_of(uint32_t pid, struct serin_value ret[SERIN_RESOURCES])
 	snprintf(path, sizeof(path), "/proc/%u/cgroup", pid);
 	if (access(path, F_OK) < 0)
 		return -ESRCH;
+	if (is_outside(pid)) {
+		memcpy(ret, limit, sizeof(limit));
+		return 0;
+	}
 	limit[SERIN_CPU] = serin_known((double)sysconf(_SC_NPROCESSORS_ONLN));
 	limit[SERIN_MEMORY] = serin_known((double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE));
 	walk_up(pid, NULL, look_at_cpu_max, &limit[SERIN_CPU]);

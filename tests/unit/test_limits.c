@@ -9,6 +9,8 @@
 #include "util.h"
 
 #include <errno.h>
+#include <linux/sched.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -207,6 +209,42 @@ static void of_a_process_that_is_gone(void **state)
 	assert_int_equal(limits_of((uint32_t)process, limit), -ESRCH);
 }
 
+/* Where cgroup2 is. */
+static const char *unified(void)
+{
+	return access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/unified";
+}
+
+/* In a child that a group below has its namespace begin at: 0 when the parent's limits are absent there. */
+static int look_from_inside(const char *directory, pid_t parent)
+{
+	struct serin_value limits[SERIN_RESOURCES] = {serin_known(1), serin_known(1), serin_known(1)};
+
+	if (!put(directory, "cgroup.procs", "0") || unshare(CLONE_NEWCGROUP) < 0)
+		return 2;
+	return limits_of((uint32_t)parent, limits) < 0 || limits[SERIN_CPU].known || limits[SERIN_MEMORY].known;
+}
+
+static void a_group_outside_of_the_namespace_has_no_limits_to_tell(void **state)
+{
+	char directory[160];
+	pid_t parent = getpid(), child;
+	int status = -1;
+
+	(void)state;
+	snprintf(directory, sizeof(directory), "%s/serin-limits-%d-namespace", unified(), parent);
+	if (mkdir(directory, 0755) < 0)
+		skip();
+	child = fork();
+	if (child == 0)
+		_exit(look_from_inside(directory, parent));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(rmdir(directory), 0);
+	if (WEXITSTATUS(status) == 2)
+		skip();
+	assert_int_equal(status, 0);
+}
+
 int main(void)
 {
 #define of_a_process(test) cmocka_unit_test_setup_teardown(test, begin, end)
@@ -215,6 +253,7 @@ int main(void)
 		of_a_process(the_limits_of_its_group),
 		of_a_process(the_smallest_on_the_way_up),
 		of_a_process(of_a_process_that_is_gone),
+		cmocka_unit_test(a_group_outside_of_the_namespace_has_no_limits_to_tell),
 	};
 
 	return cmocka_run_group_tests(tests, begin_all, end_all);
