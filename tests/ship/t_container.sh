@@ -45,7 +45,13 @@ break_canary() {
 	in_ns curl -sf -o /dev/null -d '{"error_rate": 0.5}' http://127.0.0.1:8001/fault
 }
 
+# What docs/kubernetes.md has the DaemonSet patched to.
+removal_arguments() {
+	sed -nE 's/^ *"value": (\[.*\])\}\].*/\1/p' "$ROOT/docs/kubernetes.md" | jq -r '.[]'
+}
+
 test_container_releases_as_the_daemonset_says() {
+	local removal
 	need_program kubectl
 	start_node
 	make_image
@@ -83,10 +89,11 @@ test_container_releases_as_the_daemonset_says() {
 	expect "the log does not tell of the rollback" logged rollback
 	expect "history does not tell of the rollback" grep -q RolledBack <(in_serin history chat 2>&1)
 	end load INT
-	# As before a removal: without --on-exit keep.
+	# As before a removal.
 	stop_container serin
 	remove_container serin
-	start_pod_of_serin run -c /etc/serin/serin.yaml --log json
+	mapfile -t removal < <(removal_arguments)
+	start_pod_of_serin "${removal[@]}"
 	stop_container serin
 	expect "it did not say that all was taken back" logged stopped 'taken back'
 	expect_eq "$(on_node find /sys/fs/bpf -name '*serin*'; ls node/run/serin)" "" "what is left on the node"
