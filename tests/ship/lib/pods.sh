@@ -10,7 +10,7 @@ start_node() {
 	need_program podman runc conmon
 	spawn node unshare --mount --propagation private sh -c '
 		mount -t cgroup2 cgroup2 /sys/fs/cgroup && mount -t bpf bpf /sys/fs/bpf && echo up && exec sleep infinity'
-	need "no mounts of its own: $(tail -n 1 node.err)" wait_for 5 grep -q up node.log
+	need "no mounts of its own" wait_for 5 grep -qs up node.log
 	mkdir -p node/{run/serin,var/lib/serin,var/log/containers,var/log/pods} node/config node/token
 }
 
@@ -49,11 +49,10 @@ remove_container() {
 	pod rm "$(<"$1.id")" >rm.log 2>&1 || note "podman rm $1: $(tail -n 1 rm.log)"
 }
 
-# make_image: serin as the Containerfile makes it, once a run. Its base is a Debian that has already what would come from
-# the network.
-make_image() {
+# make_base: a Debian that has already what would come from the network, once a run.
+make_base() {
 	local mirror packages
-	if pod image exists serin; then
+	if pod image exists base; then
 		return
 	fi
 	need_program debootstrap
@@ -65,8 +64,17 @@ make_image() {
 	tar -C "$RUN_DIR/debian" --exclude './var/cache/apt/archives/*.deb' --exclude './proc/*' -c . |
 		pod import -q - base >import.log 2>&1 || skip "podman cannot keep an image here: $(tail -n 1 import.log)"
 	rm -rf "$RUN_DIR/debian"
+}
+
+# make_image: serin as the Containerfile makes it, once a run.
+make_image() {
+	if pod image exists serin; then
+		return
+	fi
+	make_base
 	pod build --isolation chroot --network host --build-arg BASE=localhost/base --tag serin \
-		--file "$ROOT/deploy/container/Containerfile" "$ROOT" >build.log 2>&1 || fail "podman build: $(tail -n 1 build.log)"
+		--file "$ROOT/deploy/container/Containerfile" "$ROOT" >build.log 2>&1 ||
+		fail "podman build: $(grep -v -e 'exit status' -e 'subprocess exited' build.log | tail -n 1)"
 }
 
 # manifest FILE: as JSON, as it is written.
