@@ -144,7 +144,7 @@ expect_nothing_left() {
 	for path in "$PINS$INSTANCE" "$STATE$INSTANCE"; do
 		expect "left behind: $path" test ! -e "$path"
 	done
-	wait_for 5 no_programs_left || note "left loaded: BPF programs $(programs_left | tr '\n' ' ')"
+	wait_for 20 no_programs_left || note "left loaded: BPF programs $(programs_left | tr '\n' ' ')"
 }
 
 # expect_refused CODES PATTERN ARGUMENT...: the command must end at once with one of the exit codes (such as "1" or
