@@ -693,6 +693,22 @@ static void add_probe(struct loader_probe *probes, unsigned *n, const char *what
 		snprintf(probe->advice, sizeof(probe->advice), "%s", advice);
 }
 
+/* By a loaded program: the sysctl is not there in every network namespace. */
+static bool is_compiled(const struct bpf_program *program)
+{
+	struct bpf_prog_info info = {};
+	__u32 size = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size) == 0 && info.jited_prog_len > 0;
+}
+
+static void probe_jit(const struct serin_bpf *bpf, struct loader_probe *probes, unsigned *n)
+{
+	bool ok = is_compiled(bpf->progs.serin_ingress);
+
+	add_probe(probes, n, "JIT", ok, false, ok ? "on" : "off", "sysctl net.core.bpf_jit_enable=1, or it costs ten times as much");
+}
+
 /* Loads everything and attaches nothing: what the kernel's verifier says is the only answer that counts. */
 static void probe_programs(struct loader_probe *probes, unsigned *n)
 {
@@ -710,6 +726,8 @@ static void probe_programs(struct loader_probe *probes, unsigned *n)
 		  "Linux 6.1 or newer with CONFIG_BPF_SYSCALL, CONFIG_CGROUP_BPF, CONFIG_NET_SOCK_MSG is needed");
 	add_probe(probes, n, "pickup", pickup, false, pickup ? "measured" : "not measured",
 		  "the time until a server reads a request needs Linux 6.3 or newer");
+	if (r == 0)
+		probe_jit(bpf, probes, n);
 	serin_bpf__destroy(bpf);
 }
 
@@ -738,8 +756,6 @@ unsigned loader_probe(struct loader_probe ret[LOADER_PROBES_MAX], bool verbose)
 	add_probe(ret, &n, "bpffs", ok, false, ok ? "/sys/fs/bpf" : "not mounted", "serin run mounts it at /sys/fs/bpf");
 	if (!missing)
 		probe_programs(ret, &n);
-	ok = system_read_number("/proc/sys/net/core/bpf_jit_enable", text, sizeof(text)) == 0 && text[0] != '0';
-	add_probe(ret, &n, "JIT", ok, false, ok ? "on" : "off", "sysctl net.core.bpf_jit_enable=1, or it costs ten times as much");
 	ok = system_read_number("/proc/sys/kernel/bpf_stats_enabled", text, sizeof(text)) == 0 && text[0] == '1';
 	add_probe(ret, &n, "statistics", ok, false, ok ? "on" : "off",
 		  "only for measuring the programs' cost: sysctl kernel.bpf_stats_enabled=1");
