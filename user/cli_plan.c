@@ -16,7 +16,7 @@
 #define THREADS_MAX 256
 #define BAR_WIDTH 40
 
-/* The fixed rule beside it: Flagger's usual interval, threshold and success rate. */
+/* The fixed rule beside it: interval, threshold and success rate as in the examples of Flagger's documentation. */
 #define RULE_INTERVAL_SECONDS 60
 #define RULE_FAILURES 5
 #define RULE_P 0.99
