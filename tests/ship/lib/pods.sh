@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # shellcheck shell=bash
 # Containers on a node of the test's own: podman in a mount namespace that has control groups as nodes have them today (version
-# 2 alone, at /sys/fs/cgroup) and an empty bpffs, with its storage and its groups in the test's. So nothing of it outlives
-# the test, and an agent in it has no name of its own: it is the node's.
+# 2 alone, at /sys/fs/cgroup), an empty bpffs and an empty /run, with its storage and its groups in the test's. So nothing of it
+# outlives the test, and an agent in it has no name of its own: it is the node's.
 
 MANIFESTS=$ROOT/deploy/kubernetes
 
 start_node() {
 	need_program podman runc conmon
 	spawn node unshare --mount --propagation private sh -c '
-		mount -t cgroup2 cgroup2 /sys/fs/cgroup && mount -t bpf bpf /sys/fs/bpf && echo up && exec sleep infinity'
+		mount -t cgroup2 cgroup2 /sys/fs/cgroup && mount -t bpf bpf /sys/fs/bpf && mount -t tmpfs tmpfs /run && echo up &&
+			exec sleep infinity'
 	need "no mounts of its own" wait_for 5 grep -qs up node.log
 	mkdir -p node/{run/serin,var/lib/serin,var/log/containers,var/log/pods} node/config node/token
 }
@@ -20,8 +21,9 @@ on_node() {
 }
 
 pod() {
-	on_node podman --log-level error --root "$RUN_DIR/containers/storage" --runroot "$RUN_DIR/containers/run" --tmpdir "$RUN_DIR/containers/tmp" \
-		--storage-driver overlay --cgroup-manager cgroupfs --events-backend none --runtime runc "$@"
+	on_node podman --log-level error --root "$RUN_DIR/containers/storage" --runroot "$RUN_DIR/containers/run" \
+		--tmpdir "$RUN_DIR/containers/tmp" --storage-driver overlay --cgroup-manager cgroupfs \
+		--events-backend none --runtime runc "$@"
 }
 
 # start_container NAME GROUP OPTION... IMAGE [ARGUMENT...]: its control group is below the test's, its id in NAME.id. podman's
