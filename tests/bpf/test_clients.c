@@ -1,4 +1,4 @@
-/* Links: tests/bpf/node.c tests/bpf/sweeper.c user/collect.c user/hist.c user/steer.c user/loader.c user/match.c user/config.c user/quantity.c user/pins.c user/targets.c user/discover.c user/endpoint.c user/system.c user/util.c -lm */
+/* Links: tests/bpf/node.c tests/bpf/sweeper.c user/collect.c user/hist.c user/steer.c user/loader.c user/match.c user/config.c user/quantity.c user/pins.c user/targets.c user/container.c user/discover.c user/endpoint.c user/system.c user/util.c -lm */
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * What the programs count of each client of real connections, and user/collect.c, which takes it out.

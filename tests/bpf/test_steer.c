@@ -1,4 +1,4 @@
-/* Links: tests/bpf/node.c tests/bpf/sweeper.c user/steer.c user/loader.c user/match.c user/config.c user/quantity.c user/pins.c user/targets.c user/discover.c user/endpoint.c user/system.c user/util.c -lm */
+/* Links: tests/bpf/node.c tests/bpf/sweeper.c user/steer.c user/loader.c user/match.c user/config.c user/quantity.c user/pins.c user/targets.c user/container.c user/discover.c user/endpoint.c user/system.c user/util.c -lm */
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * user/steer.c and the program it writes for: real connections, and who took them.
