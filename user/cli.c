@@ -14,7 +14,7 @@
 
 const struct cli_command cli_commands[] = {
 	{"run", "[-c FILE] [--stable PORT --canary PORT] ...", "the agent, in the foreground", cli_run, &cli_run_options},
-	{"status", "[NAME] [-w] [-o json]", "releases at a glance; -w follows; exit code 1 after a rollback", cli_status,
+	{"status", "[NAME] [-w] [-o json]", "releases at a glance; -w follows; exit code 1: Paused or RolledBack", cli_status,
 	 &cli_status_options},
 	{"top", "[NAME]", "both versions side by side, live, with their last minutes; keys give orders", cli_top, &cli_top_options},
 	{"history", "[NAME] [-o json]", "decisions, newest last, with what they rest on", cli_history, &cli_history_options},

@@ -34,7 +34,7 @@ static void print_steps(const struct serin_policy *policy)
 	}
 	if (policy->steps[policy->n_steps - 1].weight < SERIN_WEIGHT_MAX)
 		printf(", then 100%%");
-	printf("; begins %s\n", policy->automatic ? "by itself when the canary listens" : "with `serin promote`");
+	printf("; begins %s\n", policy->automatic ? "by itself when both listen" : "with `serin promote`");
 }
 
 static void print_release(const struct serin_release_config *r)

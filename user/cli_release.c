@@ -16,7 +16,7 @@ static const struct option_row rows[] = {
 };
 
 static const struct option_row promote_rows[] = {
-	{"full", NULL, "to the last step at once, whatever lies between", NULL, option_flag,
+	{"full", NULL, "to all connections at once, whatever lies between", NULL, option_flag,
 	 offsetof(struct order_options, full), 0, 0, 0},
 	CLI_INSTANCE_ROW(struct order_options, instance),
 };

@@ -31,7 +31,7 @@ struct serin_external_gate {
 struct serin_policy {
 	struct serin_step steps[ROLLOUT_STEPS_MAX];
 	unsigned n_steps; /* 0: weights are a person's alone */
-	bool automatic;	  /* begins by itself when the canary listens */
+	bool automatic;	  /* begins by itself when both listen */
 	struct serin_gates gates; /* model.h: p_min, r_max, d_max, cpu_ratio_max, min_requests */
 	struct serin_external_gate external[ROLLOUT_EXTERNAL_MAX];
 	unsigned n_external;
