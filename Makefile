@@ -233,9 +233,9 @@ install: all ## install to $(DESTDIR)$(PREFIX): program, units, completions, man
 	$(Q)for unit in $(UNITS); do \
 		sed 's|/usr/sbin/serin|$(SBINDIR)/serin|; s|/etc/serin/|$(SYSCONFDIR)/serin/|' deploy/systemd/$$unit | \
 			install -D -m 0644 /dev/stdin $(DESTDIR)$(UNITDIR)/$$unit || exit 1; done
-	$(Q)$(BUILD)/serin completion bash | install -D -m 0644 /dev/stdin $(DESTDIR)$(BASHDIR)/serin
-	$(Q)$(BUILD)/serin completion zsh | install -D -m 0644 /dev/stdin $(DESTDIR)$(ZSHDIR)/_serin
-	$(Q)$(BUILD)/serin completion fish | install -D -m 0644 /dev/stdin $(DESTDIR)$(FISHDIR)/serin.fish
+	$(Q)$(BUILD)/serin completion bash >$(BUILD)/completion.bash && install -D -m 0644 $(BUILD)/completion.bash $(DESTDIR)$(BASHDIR)/serin
+	$(Q)$(BUILD)/serin completion zsh >$(BUILD)/completion.zsh && install -D -m 0644 $(BUILD)/completion.zsh $(DESTDIR)$(ZSHDIR)/_serin
+	$(Q)$(BUILD)/serin completion fish >$(BUILD)/completion.fish && install -D -m 0644 $(BUILD)/completion.fish $(DESTDIR)$(FISHDIR)/serin.fish
 	$(Q)for page in $(PAGES); do \
 		install -D -m 0644 -t $(DESTDIR)$(MANDIR)/man$${page##*.} docs/man/$$page || exit 1; done
 

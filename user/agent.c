@@ -25,6 +25,7 @@
 #include "window.h"
 
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
@@ -54,6 +55,10 @@ struct agent {
 	struct series series[SERIN_RELEASES_MAX]; /* the last minutes of each release */
 	struct edges *alone[SERIN_TARGETS_MAX]; /* of versions that have no release, for their latency */
 	bool said_elsewhere[SERIN_TARGETS_MAX];
+	struct place {
+		char model[SERIN_NAME_MAX], version[SERIN_NAME_MAX];
+	} places[SERIN_TARGETS_MAX]; /* whose each target was at the newest look */
+	bool taken_over; /* another agent's counters and weights: not this one's to take away when it cannot start */
 	int drain_trouble; /* the newest error of a drain, told once */
 	uint64_t elsewhere_ns; /* when other network namespaces were last looked through */
 	uint64_t store_lost;   /* that the losses have */
@@ -169,7 +174,8 @@ static int handle_series(void *context, const char *name, unsigned limit, json_t
 	for (unsigned i = 0; i < SERIN_RELEASES_MAX; i++)
 		if (*agent->series[i].release && (!only || only == agent->deployed.releases[i]))
 			json_array_append_new(all, series_report(&agent->series[i], limit));
-	*ret = json_pack("{si so}", "interval_seconds", SERIES_INTERVAL_SECONDS, "releases", all);
+	*ret = json_pack("{sf so}", "interval_seconds",
+			 fmax(SERIES_INTERVAL_SECONDS, (double)agent->config.tick_ns / 1e9), "releases", all);
 	return 0;
 }
 
@@ -702,6 +708,35 @@ static int set_timer(struct agent *agent)
 	return timerfd_settime(agent->timer, 0, &every, NULL) < 0 ? -errno : 0;
 }
 
+/* A place that is another version's now begins anew: nothing is compared across that. Returns whether it is. */
+static bool changes_hands(struct agent *agent, unsigned index)
+{
+	const struct serin_target *t = &agent->deployed.targets.all[index];
+	struct place *place = &agent->places[index];
+
+	if (!strcmp(place->model, t->model) && !strcmp(place->version, t->version))
+		return false;
+	memcpy(place->model, t->model, sizeof(place->model));
+	memcpy(place->version, t->version, sizeof(place->version));
+	free(TAKE_PTR(agent->alone[index]));
+	memset(agent->limits[index], 0, sizeof(agent->limits[index]));
+	agent->said_elsewhere[index] = false;
+	return true;
+}
+
+static void look_at_places(struct agent *agent)
+{
+	bool changed = false;
+
+	for (unsigned i = 0; i < SERIN_TARGETS_MAX; i++)
+		changed |= changes_hands(agent, i);
+	if (changed) {
+		agent->window.first = agent->window.n = 0;
+		agent->minutes.begin_ns = 0;
+	}
+	agent->second_ns = 0; /* who belongs to what is looked at now */
+}
+
 static int refuse_reload(struct agent *agent, const char *why)
 {
 	snprintf(agent->refused, sizeof(agent->refused), "%s", why);
@@ -732,13 +767,15 @@ static int reload(struct agent *agent)
 		snprintf(why, sizeof(why), "%.400s", agent->why);
 		if (deployment_apply(&agent->deployed, &agent->config, false, agent->why) < 0)
 			log_event("warning", NULL, "what was before cannot be had again either: %s", agent->why);
-		return refuse_reload(agent, why);
+		look_at_places(agent);
+		r = tick(agent);
+		return r < 0 ? r : refuse_reload(agent, why);
 	}
 	agent->config = *config;
 	agent->refused[0] = '\0';
 	set_timer(agent);
 	notify_interval(&agent->notify, agent->config.tick_ns);
-	agent->second_ns = 0; /* who belongs to what is looked at now */
+	look_at_places(agent);
 	r = tick(agent);
 	if (r < 0)
 		return r;
@@ -986,10 +1023,12 @@ static int start(struct agent *agent)
 		r = open_store(agent);
 	if (r < 0)
 		return r;
+	agent->taken_over = taken_over;
 	agent->deployed.world = (struct release_world){agent->loader, &agent->deployed.targets, agent->store};
 	r = deployment_apply(&agent->deployed, &agent->config, taken_over, agent->why);
 	if (r < 0)
 		return r;
+	look_at_places(agent);
 	agent->start_ns = util_now();
 	agent->scrape.start_unix = (double)time(NULL);
 	steer_renew(agent->loader, agent->config.lease_ns);
@@ -1030,6 +1069,7 @@ int agent_run(const struct agent_options *options, char ret_why[AGENT_WHY_MAX])
 	agent->why = ret_why;
 	agent->lock = agent->epoll = agent->timer = agent->signals = agent->notify.fd = -1;
 	r = start(agent);
+	keep = r < 0 && agent->taken_over && options->keep_on_exit;
 	if (r == 0) {
 		say_ready(agent);
 		show_life(agent);

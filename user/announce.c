@@ -42,6 +42,9 @@ void announce_listening(const struct serin_target *t)
 	format_place(t, endpoint);
 	if (t->n_pids)
 		discover_comm(t->pids[0], comm, sizeof(comm));
+	for (char *c = comm; *c; c++) /* it may call itself anything */
+		if (*c < ' ' || *c > '~')
+			*c = '?';
 	format_containers(&t->containers, container, sizeof(container));
 	log_event("listening", json_pack("{ss ss si si so}", "model", t->model, "version", t->version, "port", (int)port, "pids",
 					 (int)t->n_pids, "containers", report_containers(&t->containers)),

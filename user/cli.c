@@ -158,6 +158,8 @@ void cli_explain(const struct serin_paths *paths, int r, char *ret_text, size_t 
 		snprintf(ret_text, size, "no agent listens on %s", paths->socket);
 	else if (r == -EACCES)
 		snprintf(ret_text, size, "the agent's socket %s is root's", paths->socket);
+	else if (r == -ELIBACC)
+		snprintf(ret_text, size, "libcurl.so.4, which talks to the agent, cannot be loaded; install libcurl4");
 	else
 		snprintf(ret_text, size, "the agent on %s gives no usable answer", paths->socket);
 }

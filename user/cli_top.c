@@ -258,7 +258,9 @@ static int post(struct top *top, const char *path, json_t *body)
 		tell(top, r < 0, "%s: %s", top->name, *cli_text_at(answer, "message") ? cli_text_at(answer, "message") : "done");
 	} else {
 		cli_explain(&top->paths, r, why, sizeof(why));
-		tell(top, true, "%s; nothing was done", why);
+		tell(top, true, "%s; %s", why,
+		     r == -ENOTCONN || r == -EACCES || r == -ELIBACC ? "nothing was done"
+								      : "it may have been done: look before you repeat it");
 	}
 	json_decref(answer);
 	json_decref(body);

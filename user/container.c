@@ -110,6 +110,8 @@ static void take_pod_uid(struct span name, struct serin_container *container)
 {
 	static const size_t lengths[] = {36, 32};
 
+	if (*container->pod_uid) /* what is below the kubelet's group is the container's own to name */
+		return;
 	cut_end(&name, ".slice");
 	for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
 		size_t at = name.length - lengths[i]; /* of the uid */
@@ -435,14 +437,15 @@ static bool lacks_name(const struct serin_container *container)
 static bool look_up(const struct serin_containers *before, uint32_t pid, bool again, struct serin_container *ret)
 {
 	int i = index_of(before, pid);
+	bool known = i >= 0 && remembered(before, (unsigned)i);
 
-	if (i >= 0 && !remembered(before, (unsigned)i))
+	if (i >= 0 && !known && !again) /* in none, or there was no room for it */
 		return false;
-	if (i >= 0)
+	if (known)
 		*ret = *remembered(before, (unsigned)i);
 	else if (!container_of_process(pid, ret))
 		return false;
-	if (i < 0 || (again && lacks_name(ret)))
+	if (!known || (again && lacks_name(ret)))
 		container_name(CONTAINER_LOGS, pid, ret);
 	return true;
 }

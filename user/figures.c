@@ -74,6 +74,11 @@ static void consumption(const struct serin_snapshot *older, const struct serin_s
 		figures->cpu_seconds_per_request = serin_known(cpu / (double)figures->n);
 }
 
+uint64_t figures_drops(uint64_t older, uint64_t newer)
+{
+	return newer > older ? newer - older : 0;
+}
+
 void figures_of(const struct serin_snapshot *older, const struct serin_snapshot *newer, unsigned target,
 		const bool success[SERIN_OUTCOMES], struct serin_figures *ret)
 {
@@ -93,7 +98,7 @@ void figures_of(const struct serin_snapshot *older, const struct serin_snapshot 
 	f.anomalies.failed = f.n - f.s;
 	f.anomalies.slow = b->slow - a->slow;
 	f.anomalies.exits = b->exits_signal - a->exits_signal + b->exits_error - a->exits_error;
-	f.anomalies.drops = newer->listen_drops[target] - older->listen_drops[target];
+	f.anomalies.drops = figures_drops(older->listen_drops[target], newer->listen_drops[target]);
 	f.t1 = f.anomalies.failed + f.anomalies.slow + f.anomalies.exits + f.anomalies.drops;
 	f.service_connections = b->service_opened - a->service_opened;
 	f.service_requests = b->service_requests - a->service_requests;

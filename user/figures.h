@@ -20,6 +20,12 @@ uint64_t figures_s(const struct serin_tally *tally, const bool success[SERIN_OUT
 uint64_t figures_in_flight(const struct serin_tally *tally);
 
 /*
+ * Connections that the kernel refused between two snapshots. Their sum is of listeners that are known, and falls when one of
+ * them becomes another target's, with what it had dropped: then none is told.
+ */
+uint64_t figures_drops(uint64_t older, uint64_t newer);
+
+/*
  * The figures of one target between two snapshots, newer later than older: N, S, P, T1, the current consumption and
  * CPU per request. R and D stay absent: they need the model's past, and stable. Absent when not known: P with N = 0,
  * memory when nobody read it, everything with no time between the snapshots.

@@ -50,7 +50,7 @@ static int write_minute(const struct minutes *minutes, const struct serin_target
 	m.s = figures_s(b, success) - figures_s(a, success);
 	if (m.n)
 		m.p = serin_known((double)m.s / (double)m.n);
-	m.anomalies = anomalies(a, b, m.n - m.s, now->listen_drops[index] - minutes->drops[index]);
+	m.anomalies = anomalies(a, b, m.n - m.s, figures_drops(minutes->drops[index], now->listen_drops[index]));
 	m.p50_seconds = in_seconds(hist_quantile(&hist, 0.5));
 	m.p90_seconds = in_seconds(hist_quantile(&hist, 0.9));
 	m.p99_seconds = in_seconds(hist_quantile(&hist, 0.99));

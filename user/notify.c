@@ -151,7 +151,7 @@ int notify_alive(struct notify *notify, uint64_t now_ns)
 {
 	int r;
 
-	if (!notify->watchdog_ns || now_ns - notify->fed_ns < notify->watchdog_ns / 2)
+	if (!notify->watchdog_ns || now_ns - notify->fed_ns < notify->watchdog_ns / 4)
 		return 0;
 	r = send_lines(notify, "WATCHDOG=1");
 	if (r == 0)

@@ -46,7 +46,7 @@ int notify_status(struct notify *notify, const char *words);
 /* It will be heard of so often only; a watchdog that is less patient is told to be. */
 int notify_interval(struct notify *notify, uint64_t interval_ns);
 
-/* It is alive. Told when half of the watchdog's patience is over, so call it often. */
+/* It is alive. Told when a quarter of the watchdog's patience is over, as the next call may come half of it later, so call it often. */
 int notify_alive(struct notify *notify, uint64_t now_ns);
 
 #endif

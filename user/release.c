@@ -606,6 +606,7 @@ static int take_up(struct release *release, bool taken_over)
 		r = set_analysis(release, now);
 		replan(release, now);
 	} else {
+		r = steer_forget_counts(release->world->loader, release->index);
 		take_up_history(release, now);
 	}
 	if (r == 0)

@@ -308,3 +308,19 @@ void steer_renew(struct loader *loader, uint64_t lease_ns)
 {
 	__atomic_store_n(&loader_bpf(loader)->bss->serin_lease_until_ns, util_now() + lease_ns, __ATOMIC_RELAXED);
 }
+
+int steer_forget_counts(struct loader *loader, uint32_t index)
+{
+	int cpus = libbpf_num_possible_cpus();
+	_cleanup_free_ uint64_t *zeros = cpus > 0 ? calloc((size_t)cpus, sizeof(*zeros)) : NULL;
+
+	if (!zeros)
+		return cpus < 0 ? cpus : -ENOMEM;
+	for (uint32_t kind = 0; kind < SERIN_STEERED_KINDS; kind++) {
+		uint32_t key = index * SERIN_STEERED_KINDS + kind;
+
+		if (bpf_map_update_elem(loader_maps(loader)->steered, &key, zeros, BPF_ANY) < 0)
+			return -errno;
+	}
+	return 0;
+}

@@ -51,6 +51,9 @@ uint32_t steer_current_weight(const struct steer *steer);
  */
 int steer_offer(struct steer *steer, int listener_fd);
 
+/* What release `index` has steered, so far, is another release's that had its place before: counted from 0. 0 or -errno. */
+int steer_forget_counts(struct loader *loader, uint32_t index);
+
 /* Vouches for all weights for another lease_ns from now. Costs no system call. */
 void steer_renew(struct loader *loader, uint64_t lease_ns);
 

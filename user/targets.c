@@ -112,11 +112,13 @@ int targets_add(struct targets *targets, struct loader *loader, const struct ser
 	index = choose_place(targets, model->name, model->version);
 	if (index < 0)
 		return index;
-	if (targets->former[index].model[0] &&
-	    !is_named(targets->former[index].model, targets->former[index].version, model->name, model->version))
+	/* A place without a name may have had one before: then its counters are still there. */
+	if (!is_named(targets->former[index].model, targets->former[index].version, model->name, model->version)) {
 		r = zero_counters(loader, (uint32_t)index);
-	if (r < 0)
-		return r;
+		if (r < 0)
+			return r;
+		targets->departed_drops[index] = 0;
+	}
 	t = &targets->all[index];
 	*t = (struct serin_target){.role = role, .match = model->match, .endpoint = model->match.endpoint};
 	snprintf(t->model, sizeof(t->model), "%s", model->name);
@@ -288,7 +290,6 @@ void targets_remove(struct targets *targets, struct loader *loader, unsigned ind
 	targets->service_port[index] = 0;
 	targets->steer[index] = NULL;
 	targets->again[index] = 0;
-	targets->departed_drops[index] = 0;
 	targets->look_again = true;
 	for (unsigned i = 0; i < targets->n_verdicts; i++)
 		if (targets->verdicts[i].owner == (int)index)

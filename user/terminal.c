@@ -124,6 +124,7 @@ static void handle(int signal, void (*handler)(int))
 	struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
 
 	sigfillset(&action.sa_mask);
+	sigdelset(&action.sa_mask, SIGTTOU); /* continued in the background, it stops until it is in front again */
 	sigaction(signal, &action, NULL);
 }
 

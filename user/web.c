@@ -30,8 +30,9 @@ static const struct web_header headers[] = {
 
 const struct web_page *web_page(void)
 {
-	static struct web_page page;
+	static struct web_page page; /* written once: threads of the API read it */
 
-	page = (struct web_page){web_text, (size_t)(web_text_end - web_text), headers};
+	if (!page.text)
+		page = (struct web_page){web_text, (size_t)(web_text_end - web_text), headers};
 	return &page;
 }

@@ -415,6 +415,26 @@ static void what_was_left_is_taken_over(void **state)
 	assert_int_equal(on_canary(after), CLIENTS);
 }
 
+/* What a release steered that had the place before is not this one's. */
+static void another_release_counts_from_zero(void **state)
+{
+	const struct serin_maps *maps = loader_maps(node.loader);
+	int cpus = libbpf_num_possible_cpus();
+	_cleanup_free_ uint64_t *counts = calloc((size_t)cpus, sizeof(*counts));
+	uint32_t mine = RELEASE * SERIN_STEERED_KINDS + SERIN_STEERED_CANARY, other = mine + SERIN_STEERED_KINDS;
+
+	(void)state;
+	assert_non_null(counts);
+	counts[0] = 77;
+	assert_int_equal(bpf_map_update_elem(maps->steered, &mine, counts, BPF_ANY), 0);
+	assert_int_equal(bpf_map_update_elem(maps->steered, &other, counts, BPF_ANY), 0);
+	assert_int_equal(steer_forget_counts(node.loader, RELEASE), 0);
+	assert_int_equal(bpf_map_lookup_elem(maps->steered, &mine, counts), 0);
+	assert_int_equal(counts[0], 0);
+	assert_int_equal(bpf_map_lookup_elem(maps->steered, &other, counts), 0);
+	assert_int_equal(counts[0], 77);
+}
+
 static void another_address_begins_anew(void **state)
 {
 	struct serin_endpoint elsewhere = {.port = NODE_SERVICE};
@@ -483,6 +503,7 @@ int main(void)
 		steering(a_connection_knows_its_place),
 		steering(rules_are_places_too),
 		steering(what_was_left_is_taken_over),
+		steering(another_release_counts_from_zero),
 		steering(another_address_begins_anew),
 		steering(another_port_lets_go_of_the_old_one),
 		steering(the_port_of_another_release_is_refused),

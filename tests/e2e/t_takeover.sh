@@ -370,7 +370,7 @@ pinned_maps() {
 newer_serin() {
 	local body='volatile __u64 newer = bpf_ktime_get_ns();\n\t(void)newer;'
 	mkdir newer
-	cp -a "$ROOT"/{Makefile,bpf,include,user} newer/
+	cp -a "$ROOT"/{Makefile,bpf,include,tools,user} newer/
 	sed -i '/^int.*\(serin_steer(\|serin_ingress(\|serin_sched_switch,\)/,/^{/ s/^{/&\n\t'"$body/" \
 		newer/bpf/{steer,observe,sched}.bpf.c
 	make -s -C newer >make.out 2>&1 || fail "the newer version cannot be built: $(tail -n 1 make.out)"

@@ -106,6 +106,13 @@ static void the_innermost_container_is_the_process_s(void **state)
 	expect("/kubepods/burstable/pod" UID "/" OTHER "/docker/" ID, "docker", ID, UID);
 }
 
+/* Who may make groups below his own may call them anything: the pod is the kubelet's word, which comes first. */
+static void the_outermost_pod_is_the_kubelet_s(void **state)
+{
+	(void)state;
+	expect("/kubepods/burstable/pod" UID "/" ID "/pod" OTHER_UID "/" OTHER, NULL, OTHER, UID);
+}
+
 /* In a container with a cgroup namespace of its own, paths are told from its own group on. */
 static void a_path_may_begin_elsewhere(void **state)
 {
@@ -437,6 +444,7 @@ int main(void)
 		cmocka_unit_test(a_pod_from_a_file_has_a_hash_for_its_uid),
 		cmocka_unit_test(docker_and_podman_are_known_without_kubernetes),
 		cmocka_unit_test(the_innermost_container_is_the_process_s),
+		cmocka_unit_test(the_outermost_pod_is_the_kubelet_s),
 		cmocka_unit_test(a_path_may_begin_elsewhere),
 		cmocka_unit_test(a_group_that_is_gone_is_still_told),
 		cmocka_unit_test(what_is_no_container_is_none),

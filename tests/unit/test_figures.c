@@ -51,6 +51,18 @@ static int ten_seconds(void **state)
 	return 0;
 }
 
+static struct serin_figures look(void);
+
+/* A listener that had dropped some is another's now. */
+static void drops_that_are_gone_are_none(void **state)
+{
+	(void)state;
+	newer.listen_drops[T] = older.listen_drops[T] - 3;
+	assert_int_equal(look().anomalies.drops, 0);
+	assert_int_equal(figures_drops(7, 7), 0);
+	assert_int_equal(figures_drops(7, 9), 2);
+}
+
 static struct serin_figures look(void)
 {
 	struct serin_figures f;
@@ -667,6 +679,7 @@ int main(void)
 		cmocka_unit_test_setup(p_is_zero_when_all_fail, ten_seconds),
 		cmocka_unit_test_setup(each_kind_of_anomaly_has_its_own_count, ten_seconds),
 		cmocka_unit_test_setup(t1_is_the_sum_of_all_anomalies, ten_seconds),
+		cmocka_unit_test_setup(drops_that_are_gone_are_none, ten_seconds),
 		cmocka_unit_test_setup(client_errors_and_the_unknown_are_no_anomalies, ten_seconds),
 		cmocka_unit_test_setup(cpu_is_in_cores, ten_seconds),
 		cmocka_unit_test_setup(cpu_per_request_is_over_the_requests_that_count, ten_seconds),

@@ -208,16 +208,16 @@ static void a_long_status_is_cut_between_characters(void **state)
 	assert_string_equal(told + strlen(told) - 1, "x");
 }
 
-static void a_watchdog_is_fed_at_half_of_its_patience(void **state)
+static void a_watchdog_is_fed_at_a_quarter_of_its_patience(void **state)
 {
 	(void)state;
 	setenv("WATCHDOG_USEC", "10000000", 1);
 	open_both();
 	assert_int_equal(notify_alive(&notify, 100 * SECOND), 0);
 	assert_string_equal(heard(), "WATCHDOG=1");
-	notify_alive(&notify, 105 * SECOND - 1);
+	notify_alive(&notify, 102 * SECOND);
 	assert_string_equal(heard(), "");
-	notify_alive(&notify, 105 * SECOND);
+	notify_alive(&notify, 103 * SECOND);
 	assert_string_equal(heard(), "WATCHDOG=1");
 }
 
@@ -267,9 +267,9 @@ static void a_watchdog_is_made_as_patient_as_looks_are_rare(void **state)
 	assert_string_equal(heard(), "WATCHDOG_USEC=24000000");
 	notify_alive(&notify, 100 * SECOND);
 	heard();
-	notify_alive(&notify, 112 * SECOND - 1);
+	notify_alive(&notify, 106 * SECOND - 1);
 	assert_string_equal(heard(), "");
-	notify_alive(&notify, 112 * SECOND);
+	notify_alive(&notify, 106 * SECOND);
 	assert_string_equal(heard(), "WATCHDOG=1");
 }
 
@@ -288,7 +288,7 @@ int main(void)
 		telling(a_status_is_told_when_it_changes),
 		telling(a_status_is_one_line),
 		telling(a_long_status_is_cut_between_characters),
-		telling(a_watchdog_is_fed_at_half_of_its_patience),
+		telling(a_watchdog_is_fed_at_a_quarter_of_its_patience),
 		telling(without_a_watchdog_nothing_is_told),
 		telling(another_process_s_watchdog_is_not_fed),
 		telling(a_watchdog_is_made_as_patient_as_looks_are_rare),
