@@ -565,8 +565,7 @@ static void look_at_version(const struct agent *agent, const struct release *rel
 	ret[SERIES_P] = f->p;
 	ret[SERIES_R] = f->r;
 	ret[SERIES_D] = f->d;
-	if (f->seconds > 0)
-		ret[SERIES_RATE] = serin_known((double)f->n / f->seconds);
+	ret[SERIES_RATE] = figures_rate(f);
 	ret[SERIES_CPU] = f->resource[SERIN_CPU].current;
 	ret[SERIES_IN_FLIGHT] = serin_known((double)figures_in_flight(&now->tally[target]));
 	for (size_t i = 0; i < ARRAY_SIZE(quantiles); i++) {

@@ -74,6 +74,13 @@ static void consumption(const struct serin_snapshot *older, const struct serin_s
 		figures->cpu_seconds_per_request = serin_known(cpu / (double)figures->n);
 }
 
+struct serin_value figures_rate(const struct serin_figures *figures)
+{
+	if (!(figures->seconds > 0) || (!figures->n && figures->unknown))
+		return (struct serin_value){};
+	return serin_known((double)figures->n / figures->seconds);
+}
+
 uint64_t figures_drops(uint64_t older, uint64_t newer)
 {
 	return newer > older ? newer - older : 0;
@@ -92,6 +99,7 @@ void figures_of(const struct serin_snapshot *older, const struct serin_snapshot 
 	f.seconds = (double)(newer->now_ns - older->now_ns) / 1e9;
 	f.n = figures_n(b) - figures_n(a);
 	f.s = figures_s(b, success) - figures_s(a, success);
+	f.unknown = b->outcome[SERIN_UNKNOWN] - a->outcome[SERIN_UNKNOWN];
 	if (f.n)
 		f.p = serin_known((double)f.s / (double)f.n);
 	f.timeouts = success[SERIN_TIMEOUT] ? 0 : b->outcome[SERIN_TIMEOUT] - a->outcome[SERIN_TIMEOUT];

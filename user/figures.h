@@ -20,6 +20,12 @@ uint64_t figures_s(const struct serin_tally *tally, const bool success[SERIN_OUT
 uint64_t figures_in_flight(const struct serin_tally *tally);
 
 /*
+ * Requests a second whose outcome counts, N / seconds. Absent without a window, and where none counts although some were seen:
+ * what speaks another protocol than HTTP/1 is not idle.
+ */
+struct serin_value figures_rate(const struct serin_figures *figures);
+
+/*
  * Connections that the kernel refused between two snapshots. Their sum is of listeners that are known, and falls when one of
  * them becomes another target's, with what it had dropped: then none is told.
  */

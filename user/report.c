@@ -98,7 +98,8 @@ static json_t *window(const struct serin_figures *f)
 {
 	if (!f)
 		return json_null();
-	return json_pack("{sf so so so so so so so so so so so}", "seconds", f->seconds, "P", report_value(f->p), "R",
+	return json_pack("{sf so so so so so so so so so so so so so}", "seconds", f->seconds, "requests_per_second",
+			 report_value(figures_rate(f)), "unknown", number(f->unknown), "P", report_value(f->p), "R",
 			 report_value(f->r), "D", report_value(f->d), "N", number(f->n), "S", number(f->s), "T1",
 			 number(f->t1), "T2", report_value(f->t2), "T0", report_value(f->t0), "anomalies",
 			 anomalies(&f->anomalies), "resources", resources(f), "cpu_seconds_per_request", report_value(f->cpu_seconds_per_request));

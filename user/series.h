@@ -21,7 +21,7 @@ enum series_figure {
 	SERIES_P,
 	SERIES_R,
 	SERIES_D,
-	SERIES_RATE, /* requests whose outcome became known, a second */
+	SERIES_RATE, /* figures_rate() */
 	SERIES_P50,
 	SERIES_P90,
 	SERIES_P99,

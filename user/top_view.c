@@ -166,9 +166,7 @@ static const json_t *model_of(const struct frame *f, enum series_version version
 
 static struct serin_value rate_of(const json_t *model)
 {
-	struct serin_value n = view_number(model, "window.N"), seconds = view_number(model, "window.seconds");
-
-	return n.known && seconds.known && seconds.v > 0 ? serin_known(n.v / seconds.v) : (struct serin_value){};
+	return view_number(model, "window.requests_per_second");
 }
 
 static struct serin_value newest_of(const struct series *series, enum series_version version, enum series_figure figure)

@@ -121,6 +121,7 @@ struct serin_anomalies {
 struct serin_figures {
 	double seconds;
 	uint64_t n, s;
+	uint64_t unknown; /* requests, or turns of what is not HTTP/1, whose outcome cannot be known; not in n */
 	struct serin_value p, r, d;
 	struct serin_consumption resource[SERIN_RESOURCES];
 	struct serin_anomalies anomalies;

@@ -53,6 +53,19 @@ static int ten_seconds(void **state)
 
 static struct serin_figures look(void);
 
+/* What cannot be known is not nothing. */
+static void a_rate_of_the_unknown_is_absent(void **state)
+{
+	struct serin_figures none = {.seconds = 10}, unknown = {.seconds = 10, .unknown = 3}, both = {.seconds = 10, .unknown = 3, .n = 40};
+
+	(void)state;
+	check_value(figures_rate(&none), 0);
+	check_absent(figures_rate(&unknown));
+	check_value(figures_rate(&both), 4);
+	check_absent(figures_rate(&(struct serin_figures){.n = 3}));
+	assert_int_equal(look().unknown, newer.tally[T].outcome[SERIN_UNKNOWN] - older.tally[T].outcome[SERIN_UNKNOWN]);
+}
+
 /* A listener that had dropped some is another's now. */
 static void drops_that_are_gone_are_none(void **state)
 {
@@ -679,6 +692,7 @@ int main(void)
 		cmocka_unit_test_setup(p_is_zero_when_all_fail, ten_seconds),
 		cmocka_unit_test_setup(each_kind_of_anomaly_has_its_own_count, ten_seconds),
 		cmocka_unit_test_setup(t1_is_the_sum_of_all_anomalies, ten_seconds),
+		cmocka_unit_test_setup(a_rate_of_the_unknown_is_absent, ten_seconds),
 		cmocka_unit_test_setup(drops_that_are_gone_are_none, ten_seconds),
 		cmocka_unit_test_setup(client_errors_and_the_unknown_are_no_anomalies, ten_seconds),
 		cmocka_unit_test_setup(cpu_is_in_cores, ten_seconds),

@@ -20,11 +20,11 @@ static char *text;
 /* As in the JSON of serin dump, with ' for ". */
 static const char everything[] =
 	"{'models':["
-	" {'name':'chat','version':'v1','role':'stable','requests':{'in_flight':3},'window':{'seconds':10.0,'P':0.9985,'R':0.4,'D':null,"
+	" {'name':'chat','version':'v1','role':'stable','requests':{'in_flight':3},'window':{'seconds':10.0,'requests_per_second':950.2,'P':0.9985,'R':0.4,'D':null,"
 	"  'N':9502,'resources':{'cpu':{'current':0.52}}}},"
-	" {'name':'chat','version':'v2','role':'canary','requests':{'in_flight':1},'window':{'seconds':10.0,'P':0.99999,'R':0.3,'D':0.1,"
+	" {'name':'chat','version':'v2','role':'canary','requests':{'in_flight':1},'window':{'seconds':10.0,'requests_per_second':50.1,'P':0.99999,'R':0.3,'D':0.1,"
 	"  'N':501,'resources':{'cpu':{'current':0.03}}}},"
-	" {'name':'embed','version':'a','role':'stable','requests':{'in_flight':0},'window':{'seconds':10.0,'P':null,'N':0}}],"
+	" {'name':'embed','version':'a','role':'stable','requests':{'in_flight':0},'window':{'seconds':10.0,'requests_per_second':0.0,'P':null,'N':0}}],"
 	"'releases':[{'name':'chat','phase':'Progressing','stable':'v1','canary':'v2','step':2,'steps':3,"
 	" 'set_weight':5.0,'plan':[{'weight':1.0,'hold_seconds':60.0},{'weight':5.0,'hold_seconds':300.0},{'weight':100.0,'hold_seconds':0}],"
 	" 'manual':false,'since_seconds':134.2,'actual_weight':{'connections':4.8,'requests':5.1},"
