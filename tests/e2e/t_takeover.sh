@@ -106,11 +106,18 @@ test_killed_again_and_again() {
 	expect_nothing_left
 }
 
+# Each step with its time, and what it waited for at every look: for the one who has to find out.
+tell_steps() {
+	story '[.[:-1], .[1:]] | transpose | map("\(.[0].set_weight) %: \((.[1].at_unix - .[0].at_unix) * 100 | round / 100) s") | join(", ")'
+	jq -s -r '[.[] | "step \(.step), \(.held_seconds * 10 | round / 10) s: \(.waiting)"] | join("; ")' looks
+}
+
 # What history, the kernel and the looks in between tell must be one and the same release, step by step.
 expect_one_story() {
 	local plan
 	plan=$(echo {300..9300..300} 10000)
 	serin history chat -o json >story.json
+	tell_steps
 	expect_eq "$(story '[.[] | .set_weight * 100 | round] | join(" ")')" "$plan" "weights in the history"
 	expect_eq "$(story '[.[] | .weight_from * 100 | round] | join(" ")')" "0 ${plan% *}" "weights before, in the history"
 	expect_eq "$(story "$(pairs '.[1].at_unix - .[0].at_unix < 3.999')")" 0 "steps that were shorter than their hold"
