@@ -109,7 +109,7 @@ test_killed_again_and_again() {
 # Each step with its time, and what it waited for at every look: for the one who has to find out.
 tell_steps() {
 	story '[.[:-1], .[1:]] | transpose | map("\(.[0].set_weight) %: \((.[1].at_unix - .[0].at_unix) * 100 | round / 100) s") | join(", ")'
-	jq -s -r '[.[] | "step \(.step), \(.held_seconds * 10 | round / 10) s: \(.waiting)"] | join("; ")' looks
+	jq -s -r '[.[] | select(.phase == "Progressing") | "step \(.step), \(.held_seconds * 10 | round / 10) s: \(.waiting)"] | join("; ")' looks
 }
 
 # What history, the kernel and the looks in between tell must be one and the same release, step by step.
@@ -121,8 +121,13 @@ expect_one_story() {
 	expect_eq "$(story '[.[] | .set_weight * 100 | round] | join(" ")')" "$plan" "weights in the history"
 	expect_eq "$(story '[.[] | .weight_from * 100 | round] | join(" ")')" "0 ${plan% *}" "weights before, in the history"
 	expect_eq "$(story "$(pairs '.[1].at_unix - .[0].at_unix < 3.999')")" 0 "steps that were shorter than their hold"
-	expect_eq "$(story "$(pairs '.[1].at_unix - .[0].at_unix > 7')")" 0 "steps that were begun again"
 	expect_eq "$(tr '\n' ' ' <weights | sed 's/^0 //; s/ $//')" "$plan" "weights that the kernel had"
+	# A disk that hangs for seconds makes a step longer, not begin again: its hold is what each agent says of it. The first
+	# step may have to wait for a connection of 3 in 100.
+	jq -s 'map(select(.phase == "Progressing"))' looks >story.json
+	expect_eq "$(story "$(pairs '.[0].step == .[1].step and .[0].held_seconds > .[1].held_seconds')")" 0 \
+		"steps that were begun again"
+	expect_eq "$(story 'map(select(.step > 1 and .held_seconds > 5)) | length')" 0 "steps that were over and not left"
 	jq -s 'map(select(.evidence))' looks >story.json
 	expect_eq "$(story "$(pairs '.[0].step > .[1].step')")" 0 "steps back"
 	expect_eq "$(story "$(pairs '.[0].evidence.blocks > .[1].evidence.blocks')")" 0 "evidence that was lost"
