@@ -18,6 +18,9 @@
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 
+#define PATIENCE_NS (30 * NSEC_PER_SEC)
+#define PATIENCE_STEERING_NS (2 * NSEC_PER_SEC)
+
 int agent_fail(struct agent *agent, int error, const char *format, ...)
 {
 	va_list args;
@@ -290,11 +293,16 @@ static void say_ready(struct agent *agent)
 		  agent->options->paths.socket);
 }
 
+/*
+ * Where releases begin is in the store, unless the kernel knows: so a disk that does not answer is waited for, and shortly
+ * only where connections are steered already, whose lease runs.
+ */
 static int open_store(struct agent *agent)
 {
+	uint64_t patience = agent->taken_over ? PATIENCE_STEERING_NS : PATIENCE_NS;
 	const char *path = agent->config.store[0] ? agent->config.store : agent->options->paths.store;
 	char why[STORE_WHY_MAX] = "";
-	int r = store_open(path, agent->config.keep_ns, &agent->store, why);
+	int r = store_open(path, agent->config.keep_ns, patience, &agent->store, why);
 
 	if (r < 0)
 		return agent_fail(agent, r, "out of memory");
@@ -303,14 +311,14 @@ static int open_store(struct agent *agent)
 	return 0;
 }
 
-static int open_kernel(struct agent *agent, bool *ret_taken_over)
+static int open_kernel(struct agent *agent)
 {
 	char note[LOADER_WHY_MAX] = "";
-	int r = loader_start(&agent->options->paths, &agent->loader, ret_taken_over, note, agent->why);
+	int r = loader_start(&agent->options->paths, &agent->loader, &agent->taken_over, note, agent->why);
 
 	if (r < 0)
 		return r;
-	if (*ret_taken_over)
+	if (agent->taken_over)
 		log_event("takeover", NULL, "took over what an earlier agent left: counters, connections and weights go on");
 	else if (*note)
 		log_event("warning", json_pack("{ss}", "cause", "takeover"),
@@ -345,7 +353,6 @@ static int start(struct agent *agent)
 {
 	const struct agent_options *options = agent->options;
 	struct api_handlers handlers;
-	bool taken_over = false;
 	pid_t holder = 0;
 	int r;
 
@@ -365,14 +372,13 @@ static int start(struct agent *agent)
 		return agent_fail(agent, agent->lock, "cannot take %s: %s; run it as root", options->paths.lock,
 			    strerror(-agent->lock));
 	choose_name(&agent->config);
-	r = open_kernel(agent, &taken_over);
+	r = open_kernel(agent);
 	if (r == 0)
 		r = open_store(agent);
 	if (r < 0)
 		return r;
-	agent->taken_over = taken_over;
 	agent->deployed.world = (struct release_world){agent->loader, &agent->deployed.targets, agent->store};
-	r = deployment_apply(&agent->deployed, &agent->config, taken_over, agent->why);
+	r = deployment_apply(&agent->deployed, &agent->config, agent->taken_over, agent->why);
 	if (r < 0)
 		return r;
 	look_at_places(agent);

@@ -42,6 +42,7 @@ enum statement {
 	BEGIN,
 	COMMIT,
 	ADD_DECISION,
+	ADD_DECISION_AGAIN,
 	TRIM_DECISIONS,
 	SET_RELEASE,
 	SET_MAXIMUM,
@@ -59,6 +60,8 @@ static const char *const statements[STATEMENTS] = {
 	[BEGIN] = "BEGIN IMMEDIATE",
 	[COMMIT] = "COMMIT",
 	[ADD_DECISION] = "INSERT INTO decisions (release, at, decision) VALUES (?1, ?2, ?3)",
+	[ADD_DECISION_AGAIN] = "INSERT INTO decisions (release, at, decision) SELECT ?1, ?2, ?3 WHERE coalesce("
+			       "(SELECT at FROM decisions WHERE release = ?1 ORDER BY id DESC LIMIT 1), 0) <= ?2 - 1e-4",
 	[TRIM_DECISIONS] = "DELETE FROM decisions WHERE id IN"
 			   " (SELECT id FROM decisions WHERE release = ?1 ORDER BY id DESC LIMIT ?3 OFFSET ?2)",
 	[SET_RELEASE] = "INSERT OR REPLACE INTO releases (release, stable, canary, phase, step, weight, manual, at)"
@@ -577,7 +580,8 @@ int database_end(struct database *db, int r)
 
 static int write_decision(struct database *db, const struct record *record)
 {
-	int r = run(db, bound(db, ADD_DECISION, "srs", record->owner, record->at_unix, record->text));
+	enum statement add = record->again ? ADD_DECISION_AGAIN : ADD_DECISION;
+	int r = run(db, bound(db, add, "srs", record->owner, record->at_unix, record->text));
 
 	if (r < 0)
 		return r;

@@ -25,6 +25,7 @@ struct record {
 	char version[2][SERIN_NAME_MAX];      /* stable and canary, or the minute's */
 	double at_unix;			      /* of a decision */
 	char *text;			      /* of a decision: its JSON; freed with the record */
+	bool again;			      /* of a decision: it may be there already, as the newest of its release */
 	union {
 		struct store_release release;
 		struct serin_value maxima[SERIN_RESOURCES];

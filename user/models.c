@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "models.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-static void begin(struct models_entry *entry, struct store *store, const char *name)
+/* false: what the store has is not known yet, and lower maxima must not take its place. */
+static bool begin(struct models_entry *entry, struct store *store, const char *name)
 {
+	int r = store_maxima(store, name, entry->saved);
+
+	if (r == -EAGAIN)
+		return false;
 	snprintf(entry->name, sizeof(entry->name), "%s", name);
-	if (store_maxima(store, name, entry->saved) == 0)
+	if (r == 0)
 		memcpy(entry->maxima.max, entry->saved, sizeof(entry->saved));
+	return true;
 }
 
 struct serin_maxima *models_maxima(struct models *models, struct store *store, const char *name)
@@ -16,8 +23,8 @@ struct serin_maxima *models_maxima(struct models *models, struct store *store, c
 	for (unsigned i = 0; i < SERIN_TARGETS_MAX; i++) {
 		struct models_entry *entry = &models->all[i];
 
-		if (!entry->name[0])
-			begin(entry, store, name);
+		if (!entry->name[0] && !begin(entry, store, name))
+			return NULL;
 		if (!strcmp(entry->name, name))
 			return &entry->maxima;
 	}

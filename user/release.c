@@ -13,7 +13,6 @@
 #include <string.h>
 
 #define COHORT_NS (60 * NSEC_PER_SEC) /* of sticky clients, the least */
-#define HISTORY_SECONDS 1e-4  /* decisions that are less apart are one: there is one a tick at most */
 #define BASELINE_SECONDS (24 * 3600) /* before the release, of stable */
 #define STATE_VERSION 4
 
@@ -499,27 +498,17 @@ int release_monitor(struct release *release, const char *version, const char *na
 
 /* ---- start and end ---- */
 
-/* When the newest decision that the history has was made; 0: it has none. */
-static double newest_in_history(const struct release *release)
-{
-	json_t *history = store_history(release->world->store, release_name(release), 1);
-	double at = json_number_value(json_object_get(json_array_get(history, 0), "at_unix"));
-
-	json_decref(history);
-	return at;
-}
-
 /* An agent that was killed right after a decision has carried it out, but may not have written it down. The same moment is
  * the same decision; a history that was removed meanwhile begins with it. */
 static void make_up_history(struct release *release)
 {
-	if (release->decided_unix - newest_in_history(release) < HISTORY_SECONDS)
+	if (release->decided_unix == 0)
 		return;
 	remember(release);
-	store_decision(release->world->store, release_name(release),
-		       report_decision(release_name(release), release_version(release, EVIDENCE_STABLE),
-				       release_version(release, EVIDENCE_CANARY), &release->rollout.latest,
-				       release->decided_unix));
+	store_decision_again(release->world->store, release_name(release),
+			     report_decision(release_name(release), release_version(release, EVIDENCE_STABLE),
+					     release_version(release, EVIDENCE_CANARY), &release->rollout.latest,
+					     release->decided_unix));
 }
 
 static void take_up_state(struct release *release, const struct state *state)

@@ -32,7 +32,7 @@ struct store {
 
 	/* What the threads share; never held over anything that waits. */
 	pthread_mutex_t mutex;
-	pthread_cond_t wake;
+	pthread_cond_t wake, answer; /* of the writer; of store_open() */
 	struct record *queue[STORE_QUEUE_MAX]; /* a ring; what is being written stays until it is committed */
 	unsigned first, n, writing;
 	uint64_t lost;
@@ -40,6 +40,8 @@ struct store {
 	const char *name; /* of the database that is written, for readers */
 	unsigned generation; /* of it */
 	bool suspect;	     /* a reader met damage */
+	bool opened; /* a database was chosen, or none could be */
+	bool late;   /* not before store_open() had returned */
 	bool stop;
 	uint64_t stop_ns;
 
@@ -441,11 +443,12 @@ static void prune(struct store *store)
 
 /* ---- the writer's thread ---- */
 
-static void wait_until(struct store *store, uint64_t at_ns)
+/* With the mutex. */
+static void wait_until(struct store *store, pthread_cond_t *cond, uint64_t at_ns)
 {
 	struct timespec at = {.tv_sec = (time_t)(at_ns / NSEC_PER_SEC), .tv_nsec = (long)(at_ns % NSEC_PER_SEC)};
 
-	pthread_cond_timedwait(&store->wake, &store->mutex, &at);
+	pthread_cond_timedwait(cond, &store->mutex, &at);
 }
 
 static uint64_t next_of(const struct store *store)
@@ -485,10 +488,27 @@ static bool wait_for_work(struct store *store)
 		}
 		if (!more || store->suspect || util_now() >= next_of(store))
 			break;
-		wait_until(store, next_of(store));
+		wait_until(store, &store->wake, next_of(store));
 	}
 	pthread_mutex_unlock(&store->mutex);
 	return more;
+}
+
+/* What the disk makes wait, waits here. */
+static void choose_first(struct store *store)
+{
+	char why[STORE_WHY_MAX];
+
+	if (store->path)
+		choose_database(store, false, why);
+	else
+		begin_memory(store, 0);
+	pthread_mutex_lock(&store->mutex);
+	store->opened = true;
+	if (store->late && store->file)
+		store->trouble[0] = '\0';
+	pthread_cond_signal(&store->answer);
+	pthread_mutex_unlock(&store->mutex);
 }
 
 static void *writer(void *context)
@@ -496,6 +516,7 @@ static void *writer(void *context)
 	struct store *store = context;
 	char why[STORE_WHY_MAX];
 
+	choose_first(store);
 	while (wait_for_work(store)) {
 		look_after_file(store);
 		write_waiting(store);
@@ -532,6 +553,7 @@ static void init_locks(struct store *store)
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&store->wake, &attributes);
+	pthread_cond_init(&store->answer, &attributes);
 	pthread_condattr_destroy(&attributes);
 }
 
@@ -546,16 +568,35 @@ static void free_store(struct store *store)
 	database_close(store->file);
 	database_close(store->memory);
 	pthread_cond_destroy(&store->wake);
+	pthread_cond_destroy(&store->answer);
 	pthread_mutex_destroy(&store->mutex);
 	free(store->path);
 	free(store);
 }
 
-int store_open(const char *path, uint64_t keep_ns, struct store **ret, char ret_why[STORE_WHY_MAX])
+/* false: there was no memory for a database. */
+static bool wait_for_database(struct store *store, uint64_t patience_ns)
+{
+	uint64_t until = util_now() + patience_ns;
+	bool can_work;
+
+	pthread_mutex_lock(&store->mutex);
+	while (!store->opened && util_now() < until)
+		wait_until(store, &store->answer, until);
+	store->late = !store->opened;
+	can_work = store->late || store->name;
+	if (store->late)
+		snprintf(store->trouble, sizeof(store->trouble), "%.300s cannot be opened in %.3g s: the disk does not answer;"
+			 " what is in it is not known until it does, and records wait, at most %u", store->path,
+			 (double)patience_ns / 1e9, STORE_QUEUE_MAX);
+	pthread_mutex_unlock(&store->mutex);
+	return can_work;
+}
+
+int store_open(const char *path, uint64_t keep_ns, uint64_t patience_ns, struct store **ret, char ret_why[STORE_WHY_MAX])
 {
 	bool in_memory = strcmp(path, ":memory:") == 0;
 	struct store *store = calloc(1, sizeof(*store));
-	char why[STORE_WHY_MAX];
 
 	if (!store)
 		return -ENOMEM;
@@ -563,12 +604,12 @@ int store_open(const char *path, uint64_t keep_ns, struct store **ret, char ret_
 	database_memory(store, store->memory_name);
 	store->keep_seconds = keep_ns / NSEC_PER_SEC;
 	store->path = in_memory ? NULL : strdup(path);
-	if (store->path)
-		choose_database(store, false, why);
-	else if (in_memory)
-		begin_memory(store, 0);
-	if ((!store->file && !store->memory) || start_writer(store) < 0) {
+	if ((!in_memory && !store->path) || start_writer(store) < 0) {
 		free_store(store);
+		return -ENOMEM;
+	}
+	if (!wait_for_database(store, patience_ns)) {
+		store_close(store);
 		return -ENOMEM;
 	}
 	store_trouble(store, ret_why);
@@ -660,13 +701,14 @@ static double unix_now(void)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-void store_decision(struct store *store, const char *release, json_t *decision)
+static void add_decision(struct store *store, const char *release, json_t *decision, bool again)
 {
 	struct record *record = new_record(RECORD_DECISION, release, "", "");
 	const json_t *at = json_object_get(decision, "at_unix");
 
 	if (record) {
 		record->at_unix = json_is_number(at) ? json_number_value(at) : unix_now();
+		record->again = again;
 		record->text = json_dumps(decision, JSON_COMPACT);
 		if (!record->text) {
 			record_free(record);
@@ -675,6 +717,16 @@ void store_decision(struct store *store, const char *release, json_t *decision)
 	}
 	json_decref(decision);
 	enqueue(store, record);
+}
+
+void store_decision(struct store *store, const char *release, json_t *decision)
+{
+	add_decision(store, release, decision, false);
+}
+
+void store_decision_again(struct store *store, const char *release, json_t *decision)
+{
+	add_decision(store, release, decision, true);
 }
 
 void store_set_release(struct store *store, const char *release, const char *stable, const char *canary,
@@ -717,6 +769,8 @@ static int open_reader(struct store *store, struct database **ret)
 	name = store->name;
 	generation = store->generation;
 	pthread_mutex_unlock(&store->mutex);
+	if (!name)
+		return -EAGAIN;
 	if (store->reader && store->reader_generation != generation) {
 		database_close(store->reader);
 		store->reader = NULL;

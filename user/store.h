@@ -23,7 +23,8 @@ struct store;
 #define STORE_QUEUE_MAX 1024 /* records that wait to be written */
 
 /*
- * Opens or makes the database (0600), and its directory (0700). ":memory:" is one that ends with the agent. A file that is
+ * Opens or makes the database (0600), and its directory (0700), and waits for that at most patience_ns: until a disk that
+ * hangs has answered, nothing can be read (-EAGAIN), and records wait in the queue. ":memory:" is one that ends with the agent. A file that is
  * damaged, or no database, is set aside as PATH.damaged-SECONDS and begun anew; where that cannot be (read-only, no space,
  * no permission), or where the file is another program's or a newer serin's, records are kept in memory instead. Either is a
  * sentence in ret_why (else empty), to be logged once as a warning. Returns 0, or -ENOMEM: a store that cannot work is no
@@ -31,13 +32,17 @@ struct store;
  *
  * The file is read once, whole. keep_ns: how long minutes are kept (in memory at most a day).
  */
-int store_open(const char *path, uint64_t keep_ns, struct store **ret, char ret_why[STORE_WHY_MAX]);
+int store_open(const char *path, uint64_t keep_ns, uint64_t patience_ns, struct store **ret, char ret_why[STORE_WHY_MAX]);
 
 /* Writes what waits, for at most two seconds, and closes. NULL is fine. */
 void store_close(struct store *store);
 
 /* Takes over `decision`, the JSON of report_decision(): kept as it is, found by release. Never blocks. */
 void store_decision(struct store *store, const char *release, json_t *decision);
+
+/* The same for one that an earlier agent may have handed over already: not when the newest of the release that is written is
+ * as late (0.1 ms: there is one decision a tick at most). */
+void store_decision_again(struct store *store, const char *release, json_t *decision);
 
 /* Where a release of these versions stands, as store_set_release() last heard. */
 struct store_release {
@@ -67,7 +72,7 @@ json_t *store_history(struct store *store, const char *release, unsigned limit);
  * a new reference. 0, or -errno: -ENOENT when there is no file. */
 int store_read_history(const char *path, const char *release, unsigned limit, json_t **ret);
 
-/* Maxima of R of a model. Load: absent where there is none; 0 or -errno. Save never blocks. */
+/* Maxima of R of a model. Load: absent where there is none; 0 or -errno (-EAGAIN: not known yet). Save never blocks. */
 int store_maxima(struct store *store, const char *model, struct serin_value ret[SERIN_RESOURCES]);
 void store_set_maxima(struct store *store, const char *model, const struct serin_value maxima[SERIN_RESOURCES]);
 

@@ -11,13 +11,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <linux/fs.h>
 #include <math.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -184,7 +187,7 @@ static struct store *open_store(void)
 {
 	struct store *store;
 
-	assert_int_equal(store_open(path, DAY_NS, &store, why), 0);
+	assert_int_equal(store_open(path, DAY_NS, 10 * SECOND, &store, why), 0);
 	return store;
 }
 
@@ -371,6 +374,23 @@ static void a_decision_is_kept_as_it_is(void **state)
 	store_close(store);
 }
 
+/* One that an earlier agent may have written, and one that it has not. */
+static void a_decision_again_is_the_same(void **state)
+{
+	struct store *store = open_good();
+
+	(void)state;
+	store_decision(store, "chat", json_pack("{s:i, s:f}", "n", 0, "at_unix", 1000.5));
+	store_decision_again(store, "chat", json_pack("{s:i, s:f}", "n", 0, "at_unix", 1000.5));
+	store_decision_again(store, "chat", json_pack("{s:i, s:f}", "n", 0, "at_unix", 900.0));
+	store_decision_again(store, "chat", json_pack("{s:i, s:f}", "n", 1, "at_unix", 1000.6));
+	store_decision_again(store, "other", json_pack("{s:i, s:f}", "n", 0, "at_unix", 1000.5));
+	wait_for(number("SELECT count(*) FROM decisions") == 3, 5);
+	check_history(store, "chat", 10, 0, 1);
+	check_history(store, "other", 10, 0, 0);
+	store_close(store);
+}
+
 static void a_release_is_where_it_was(void **state)
 {
 	struct store_release place = {.step = 77};
@@ -496,9 +516,9 @@ static void memory_ends_with_the_store(void **state)
 	struct store *store, *other;
 
 	(void)state;
-	assert_int_equal(store_open(":memory:", DAY_NS, &store, why), 0);
+	assert_int_equal(store_open(":memory:", DAY_NS, 10 * SECOND, &store, why), 0);
 	assert_string_equal(why, "");
-	assert_int_equal(store_open(":memory:", DAY_NS, &other, why), 0);
+	assert_int_equal(store_open(":memory:", DAY_NS, 10 * SECOND, &other, why), 0);
 	decide(store, "chat", 0);
 	set_place(store, 4);
 	set_maxima(store, 2);
@@ -1060,6 +1080,97 @@ static void a_read_only_file(void **state)
 	store_close(store);
 }
 
+/* ---- a disk that hangs ---- */
+
+/* A file system of its own at parent(), which can be frozen: who writes then waits, and cannot be killed. */
+static bool mount_freezable(void)
+{
+	char command[512];
+
+	mkdir(parent(), 0700);
+	snprintf(command, sizeof(command),
+		 "truncate -s 16M %s/image && mkfs.ext4 -q %s/image && mount -o loop %s/image %s && chmod 700 %s", directory,
+		 directory, directory, parent(), parent());
+	return system(command) == 0;
+}
+
+static bool has_freezable(void)
+{
+	bool has = may_mount && mount_freezable();
+
+	if (!has)
+		print_message("needs to mount a loop device (mkfs.ext4, mount)\n");
+	return has;
+}
+
+static struct {
+	int end; /* of a pipe: closed, it thaws */
+	pid_t pid;
+} freezer;
+
+/* Whatever becomes of this process, and not later than in twenty seconds, it thaws. */
+static void freeze(void)
+{
+	int ends[2], fd = open(parent(), O_RDONLY | O_DIRECTORY);
+
+	assert_true(fd >= 0);
+	assert_int_equal(pipe(ends), 0);
+	freezer.pid = fork();
+	assert_true(freezer.pid >= 0);
+	if (freezer.pid == 0) {
+		struct pollfd end = {.fd = ends[0]};
+
+		setsid();
+		close(ends[1]);
+		poll(&end, 1, 20000);
+		_exit(ioctl(fd, FITHAW, 0) == 0 ? 0 : 1);
+	}
+	close(ends[0]);
+	freezer.end = ends[1];
+	assert_int_equal(ioctl(fd, FIFREEZE, 0), 0);
+	close(fd);
+}
+
+static void thaw(void)
+{
+	int status;
+
+	close(freezer.end);
+	assert_int_equal(waitpid(freezer.pid, &status, 0), freezer.pid);
+	assert_int_equal(status, 0);
+}
+
+static void a_disk_that_does_not_answer(void **state)
+{
+	struct serin_value maxima[SERIN_RESOURCES];
+	uint64_t began;
+	struct store *store;
+
+	(void)state;
+	if (!has_freezable())
+		skip();
+	make_filled();
+	freeze();
+	began = util_now();
+	assert_int_equal(store_open(path, DAY_NS, SECOND / 2, &store, why), 0);
+	assert_non_null(strstr(why, "cannot be opened in 0.5 s: the disk does not answer"));
+	assert_int_equal(store_maxima(store, "chat", maxima), -EAGAIN);
+	assert_null(store_history(store, "chat", 10));
+	decide(store, "chat", 400);
+	set_place(store, 3);
+	assert_int_equal(place_of(store), 3);
+	assert_true(util_now() - began < 3 * SECOND);
+	thaw();
+	wait_for(!*trouble(store), 10);
+	check_history(store, "chat", 1000, 0, 400);
+	assert_int_equal(store_maxima(store, "chat", maxima), 0);
+	check_value(maxima[SERIN_CPU], 2.5);
+	assert_int_equal(place_of(store), 3);
+	assert_int_equal(store_lost(store), 0);
+	works(store);
+	store_close(store);
+}
+
 /* In a child, as its limits and user are for good. The child ends with 0 when all was well. */
 static void check_child(void (*body)(void))
 {
@@ -1082,12 +1193,35 @@ static void need(bool good, int code)
 		_exit(code);
 }
 
+/* Of an agent that ends before the disk has answered. What its thread uses is left to end with the process. */
+static void close_while_frozen(void)
+{
+	uint64_t began = util_now();
+	struct store *store;
+
+	freeze();
+	need(store_open(path, DAY_NS, SECOND / 10, &store, why) == 0, 1);
+	store_close(store);
+	need(util_now() - began < 6 * SECOND, 2);
+	thaw();
+}
+
+static void closing_does_not_wait_for_a_disk(void **state)
+{
+	(void)state;
+	if (!has_freezable())
+		skip();
+	make_filled();
+	check_child(close_while_frozen);
+	assert_int_equal(number("SELECT count(*) FROM decisions"), 400);
+}
+
 static void write_beyond_limit(void)
 {
 	struct rlimit limit = {.rlim_cur = 100000, .rlim_max = RLIM_INFINITY};
 	struct store *store;
 
-	need(store_open(path, DAY_NS, &store, why) == 0 && !why[0], 1);
+	need(store_open(path, DAY_NS, 10 * SECOND, &store, why) == 0 && !why[0], 1);
 	need(setrlimit(RLIMIT_FSIZE, &limit) == 0, 2);
 	for (int i = 0; i < 5000 && !*trouble(store); i++) {
 		decide(store, "chat", i);
@@ -1113,7 +1247,7 @@ static void write_without_permission(void)
 	struct store *store;
 
 	need(setgid(NOBODY) == 0 && setuid(NOBODY) == 0, 1);
-	need(store_open(path, DAY_NS, &store, why) == 0, 2);
+	need(store_open(path, DAY_NS, 10 * SECOND, &store, why) == 0, 2);
 	need(strstr(why, "Permission denied") && strstr(why, "kept in memory"), 3);
 	set_place(store, 2);
 	need(place_of(store) == 2, 4);
@@ -1258,7 +1392,7 @@ static void write_until_killed(const char *release, int ready)
 {
 	struct store *store;
 
-	need(store_open(path, DAY_NS, &store, why) == 0 && !why[0], 1);
+	need(store_open(path, DAY_NS, 10 * SECOND, &store, why) == 0 && !why[0], 1);
 	need(write(ready, "x", 1) == 1, 2);
 	for (int i = 0; i < 500; i++) {
 		decide(store, release, i);
@@ -1324,6 +1458,7 @@ int main(void)
 		TEST(a_history_that_cannot_be_read_is_an_error),
 		TEST(a_decision_is_in_the_history_exactly_once),
 		TEST(a_decision_is_kept_as_it_is),
+		TEST(a_decision_again_is_the_same),
 		TEST(a_release_is_where_it_was),
 		TEST(a_place_that_cannot_be_is_refused),
 		TEST(maxima_come_back),
@@ -1359,6 +1494,8 @@ int main(void)
 		TEST(while_locked_nobody_waits),
 		TEST(locked_at_the_start),
 		TEST(closing_waits_two_seconds_at_most),
+		TEST(a_disk_that_does_not_answer),
+		TEST(closing_does_not_wait_for_a_disk),
 		TEST(others_may_read_meanwhile),
 		TEST(a_killed_writer_leaves_a_prefix),
 	};
