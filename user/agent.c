@@ -301,7 +301,7 @@ static int open_store(struct agent *agent)
 {
 	uint64_t patience = agent->taken_over ? PATIENCE_STEERING_NS : PATIENCE_NS;
 	const char *path = agent->config.store[0] ? agent->config.store : agent->options->paths.store;
-	char why[STORE_WHY_MAX] = "";
+	char *why = agent->store_trouble; /* told here, and not again by the first look */
 	int r = store_open(path, agent->config.keep_ns, patience, &agent->store, why);
 
 	if (r < 0)

@@ -164,6 +164,13 @@ void cli_explain(const struct serin_paths *paths, int r, char *ret_text, size_t 
 		snprintf(ret_text, size, "the agent on %s gives no usable answer", paths->socket);
 }
 
+int cli_give_up(int r, const char *why)
+{
+	if (r == -EACCES)
+		return util_complain(r, "%s; run this as root", why);
+	return r == -ELIBACC ? util_complain(r, "%s", why) : 0;
+}
+
 static bool wants_colour(void)
 {
 	const char *no = getenv("NO_COLOR");

@@ -73,6 +73,10 @@ int cli_complain(const struct serin_paths *paths, int r, json_t *answer);
 /* The same in words without a line of its own, for who goes on. */
 void cli_explain(const struct serin_paths *paths, int r, char *ret_text, size_t size);
 
+/* For who would wait for the agent: 0 when that may help. Else says why and what does, and returns r: no right to ask (-EACCES),
+ * no libcurl (-ELIBACC). */
+int cli_give_up(int r, const char *why);
+
 /* How stdout is to be written on: the characters of the locale, and a terminal's width and colours. Returns whether it can be drawn on:
  * it is a terminal, and none that is dumb. */
 bool cli_look(struct page_look *ret);

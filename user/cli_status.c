@@ -238,14 +238,15 @@ static int look_again(struct status *status, bool first, json_t **gist, int *ret
 	json_t *dump = NULL, *now = NULL;
 	int r = fetch(status, &dump, why, sizeof(why));
 
-	/* An agent may come, and with it a release; rights will not. */
-	if (r == -EACCES || (first && r == -ENOENT))
-		return util_complain(r, "%s; %s", why,
-				     r == -EACCES ? "run this as root" : "`serin status` shows what there is");
+	/* An agent may come, and with it a release. */
+	if (first && r == -ENOENT)
+		return util_complain(r, "%s; `serin status` shows what there is", why);
+	r = cli_give_up(r, why);
+	if (r < 0)
+		return r;
 	now = dump ? status_view_gist(dump, status->name) : NULL;
 	*ret_code = dump ? exit_code(status, dump) : EXIT_FAILURE;
 	terminal_exit_code(*ret_code);
-	r = 0;
 	if (status->on_terminal)
 		r = draw(status, dump, why);
 	else if (first || differ(now, *gist))

@@ -126,8 +126,10 @@ static void ask_series(struct top *top)
 	bool gap;
 
 	snprintf(path, sizeof(path), "/api/series?limit=%d", NEWEST);
-	if (ask(top, path, &answer) < 0)
+	if (ask(top, path, &answer) < 0) {
+		learn_series(top, NULL); /* what was is not what is */
 		return;
+	}
 	gap = learn_series(top, json_object_get(answer, "releases"));
 	json_decref(answer);
 	if (!gap || ask(top, "/api/series", &answer) < 0)
@@ -344,7 +346,7 @@ static int first_look(struct top *top)
 
 	if (r == 0 && lacks_chosen(top))
 		return util_complain(-ENOENT, "the agent has no release %s; `serin status` shows what there is", top->name);
-	return r == -EACCES ? util_complain(r, "%s; run this as root", top->trouble) : 0;
+	return cli_give_up(r, top->trouble);
 }
 
 static int look_again(struct top *top)
@@ -356,7 +358,7 @@ static int look_again(struct top *top)
 		top->name[0] = '\0';
 		top->input.mode = TOP_WATCHING;
 	}
-	return r == -EACCES ? util_complain(r, "%s; run this as root", top->trouble) : 0;
+	return cli_give_up(r, top->trouble);
 }
 
 /* A question is about the release that is chosen then, whatever the agent says meanwhile. */
@@ -439,9 +441,10 @@ static int run_in_batch(struct top *top, uint64_t times, double delay)
 		r = look(top);
 		if (r == 0 && lacks_chosen(top))
 			return util_complain(EXIT_FAILURE, "the agent has no release %s; `serin status` shows what there is", top->name);
+		if (cli_give_up(r, top->trouble) < 0)
+			return EXIT_FAILURE;
 		if (r < 0)
-			return util_complain(EXIT_FAILURE, "%s; %s", top->trouble,
-					     r == -EACCES ? "run this as root" : "start one with `serin run`");
+			return util_complain(EXIT_FAILURE, "%s; start one with `serin run`", top->trouble);
 		if (print(top) < 0)
 			return EXIT_FAILURE;
 	}

@@ -467,7 +467,7 @@ zsh_completes() {
 
 # libcurl is loaded by the first call only. Whoever lacks it is told so, and the agent needs none.
 test_commands_without_libcurl() {
-	local library hide=()
+	local library command hide=()
 	two_nginx
 	start_agent
 	while read -r library; do
@@ -475,5 +475,8 @@ test_commands_without_libcurl() {
 	done < <(ldconfig -p | awk '/libcurl(-gnutls)?\.so\.4 / { print $NF }')
 	need "no libcurl was found" test "${#hide[@]}" -gt 0
 	local AS=(unshare --mount bash -c "${hide[*]} exec \"\$@\"" bash)
-	expect_refused 1 'libcurl\.so\.4, which talks to the agent, cannot be loaded; install libcurl4' status --instance "$INSTANCE"
+	for command in status "status -w" top; do
+		# shellcheck disable=SC2086 # a command and its option
+		expect_refused 1 'libcurl\.so\.4, which talks to the agent, cannot be loaded; install libcurl4$' $command --instance "$INSTANCE"
+	done
 }

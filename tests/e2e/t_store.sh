@@ -12,7 +12,7 @@ ask_store() {
 }
 
 store_has() {
-	[[ $(ask_store "$1") ]]
+	[[ $(ask_store "$1" 2>/dev/null) ]]
 }
 
 watch_v1() {
@@ -88,4 +88,23 @@ test_d_against_what_was_recorded() {
 ask_store_for() {
 	/usr/bin/python3 -c 'import sqlite3, sys; c = sqlite3.connect(sys.argv[1], timeout=5); c.execute(sys.argv[2]); c.commit()' \
 		"$DIR/serin.db" "$1"
+}
+
+# A trouble is told once; commands, history and steering go on, and what was kept in memory goes into the file.
+test_a_store_that_cannot_be_made() {
+	two_nginx
+	write_config 'start: manual'
+	mkdir serin.db
+	start_with_config
+	set_weight 50
+	expect_eq "$(serin history chat -o json | jq length)" 1 "decisions that are remembered"
+	need "it takes no second look" wait_for 5 uptime_is_above 1.5
+	expect_eq "$(grep -c '"cause":"store"' agent.log)" 1 "warnings of the store"
+	rmdir serin.db
+	need "it is not brought into the file" wait_for 20 store_has "SELECT * FROM decisions WHERE release = 'chat'"
+	expect_eq "$(grep -c '"cause":"store"' agent.log)" 1 "warnings of the store, in the end"
+}
+
+uptime_is_above() {
+	holds "$(serin dump -o json | jq .agent.uptime_seconds) > $1"
 }

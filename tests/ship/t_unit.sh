@@ -176,9 +176,33 @@ test_unit_stopped_leaves_nothing() {
 	expect "systemctl stop" unit stop
 	expect_nothing_kept "after a stop"
 	expect_eq "$(shows ActiveState) $(shows Result)" "inactive success" "the unit"
-	expect "its run time directory stays" in_manager test ! -e /run/serin
+	expect_eq "$(in_manager ls -A /run/serin)" "" "what its run time directory has"
 	expect "the history is gone" in_manager test -e /run/lib/serin/serin.db
 	expect_all_by stable 20
+}
+
+somebody_answers() {
+	serin dump -o json >/dev/null 2>&1
+}
+
+# One that somebody started by hand goes on, whatever the unit tries.
+test_unit_leaves_an_agent_alone_that_is_not_its_own() {
+	start_manager
+	two_nginx
+	configure_unit
+	spawn agent nsenter --mount="/proc/${PID[manager]}/ns/mnt" /run/usr/sbin/serin run -c /run/etc/serin/serin.yaml
+	need "no agent by hand" wait_for 10 somebody_answers
+	remember_programs "$(serin dump -o json | jq .agent.pid)"
+	set_weight 50
+	expect "systemctl start succeeds" not unit start
+	need "the unit is not given up" wait_for 40 shows_match ActiveState failed
+	need "serin-pins.service is not stopped" wait_for 5 pins_are inactive
+	expect_match "$(in_manager tail -n 1 /run/agent.err)" 'an agent runs already on this node' "the reason"
+	expect_eq "$(release .set_weight)" 50 "its weight"
+	get_many
+	expect "what it pinned is gone" in_manager test -e /sys/fs/bpf/serin
+	end agent TERM
+	expect_nothing_kept "after its end"
 }
 
 # An agent that cannot stay up is given up, and then nothing steers on.
