@@ -38,6 +38,22 @@ static double fold(enum spark_fold how, double a, double b)
 	return how == SPARK_MOST ? fmax(a, b) : a + b;
 }
 
+/* A look is a second and up to a tick after the one before: a column that has none between the two is as that one was. */
+static void bridge(const struct series *series, const struct spark_curve *curve, double now_unix, unsigned seconds, unsigned n,
+		   double *values)
+{
+	const struct series_sample *newer, *older;
+
+	for (unsigned age = 0; (newer = series_at(series, age)) && (older = series_at(series, age + 1)); age++) {
+		double end = fmin(columns_back(now_unix, older->at_unix, seconds), n);
+
+		if (newer->at_unix - older->at_unix > SERIES_GAP_SECONDS)
+			continue;
+		for (double back = fmax(columns_back(now_unix, newer->at_unix, seconds) + 1, 0); back < end; back++)
+			values[n - 1 - (unsigned)back] = value_of(older, curve);
+	}
+}
+
 void spark_read(const struct series *series, const struct spark_curve *curve, double now_unix, unsigned seconds, unsigned n,
 		double *ret_values)
 {
@@ -57,6 +73,7 @@ void spark_read(const struct series *series, const struct spark_curve *curve, do
 	}
 	for (unsigned i = 0; curve->fold == SPARK_MEAN && i < n; i++)
 		ret_values[i] /= counts[i] ? counts[i] : 1;
+	bridge(series, curve, now_unix, seconds, n, ret_values);
 }
 
 void spark_range(const double *values, unsigned n, double *low, double *high)

@@ -28,7 +28,8 @@ unsigned spark_seconds(unsigned span, unsigned n);
 
 /*
  * The last n columns of a curve up to now_unix, `seconds` each, the newest last. A column begins at a whole multiple of its seconds, so that
- * what it shows stays in it while time goes on, and columns in which nothing is known are NaN.
+ * what it shows stays in it while time goes on, and columns in which nothing is known are NaN: between two looks at most
+ * SERIES_GAP_SECONDS apart, that is what was not known at the first.
  */
 void spark_read(const struct series *series, const struct spark_curve *curve, double now_unix, unsigned seconds, unsigned n,
 		double *ret_values);

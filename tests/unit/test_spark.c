@@ -76,6 +76,24 @@ static void what_nobody_saw_is_blank(void **state)
 	check_read(&rate, 1009, 10, NO, NO);
 }
 
+/* Looks 1.1 s apart leave out a second now and then. */
+static void between_two_looks_it_is_as_at_the_first(void **state)
+{
+	(void)state;
+	second(990.9, 5);
+	second(994.9, 1);
+	second(995.9, 2);
+	second(997.0, NO);
+	second(999.0, 3);
+	check_read(&rate, 1000.5, 1, 5, NO, NO, NO, 1, 2, 2, NO, NO, 3, NO);
+	second(1001.0, 4);
+	check_read(&rate, 1001.5, 1, NO, 3, 3, 4);
+	check_read(&rate, 1001.5, 1, 3, 4);
+	check_read(&p99, 1000.5, 1, NO, 3, 3);
+	second(1004.1, 6); /* that is a gap */
+	check_read(&rate, 1004.5, 1, 4, NO, NO, 6);
+}
+
 static void samples_of_a_column_are_folded(void **state)
 {
 	(void)state;
@@ -229,6 +247,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(columns_are_as_long_as_it_takes, empty),
 		cmocka_unit_test_setup(what_nobody_saw_is_blank, empty),
+		cmocka_unit_test_setup(between_two_looks_it_is_as_at_the_first, empty),
 		cmocka_unit_test_setup(samples_of_a_column_are_folded, empty),
 		cmocka_unit_test_setup(columns_stay_while_time_goes_on, empty),
 		cmocka_unit_test_setup(what_is_from_the_future_is_left_out, empty),
