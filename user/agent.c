@@ -18,7 +18,7 @@
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 
-#define PATIENCE_NS (30 * NSEC_PER_SEC)
+#define PATIENCE_NS (10 * NSEC_PER_SEC)
 #define PATIENCE_STEERING_NS (2 * NSEC_PER_SEC)
 
 int agent_fail(struct agent *agent, int error, const char *format, ...)
@@ -293,13 +293,12 @@ static void say_ready(struct agent *agent)
 		  agent->options->paths.socket);
 }
 
-/*
- * Where releases begin is in the store, unless the kernel knows: so a disk that does not answer is waited for, and shortly
- * only where connections are steered already, whose lease runs.
- */
+/* Where releases begin is in the store, unless the kernel knows. A disk that does not answer is waited for, but where connections
+ * are steered already only for a part of their lease; the releases wait on. */
 static int open_store(struct agent *agent)
 {
-	uint64_t patience = agent->taken_over ? PATIENCE_STEERING_NS : PATIENCE_NS;
+	uint64_t steering = agent->config.lease_ns / 4 < PATIENCE_STEERING_NS ? agent->config.lease_ns / 4 : PATIENCE_STEERING_NS;
+	uint64_t patience = agent->taken_over ? steering : PATIENCE_NS;
 	const char *path = agent->config.store[0] ? agent->config.store : agent->options->paths.store;
 	char *why = agent->store_trouble; /* told here, and not again by the first look */
 	int r = store_open(path, agent->config.keep_ns, patience, &agent->store, why);
@@ -326,7 +325,6 @@ static int open_kernel(struct agent *agent)
 	return 0;
 }
 
-/* A weight that was given with the start is a person's first order: not when the release has a past. */
 static int order_first_weights(struct agent *agent)
 {
 	int r = 0;
@@ -337,12 +335,7 @@ static int order_first_weights(struct agent *agent)
 
 		if (!release || !release->config.weight)
 			continue;
-		if (release->rollout.latest.reason != SERIN_REASON_NONE || release->rollout.weight) {
-			announce_first_weight(release_name(release), &release->rollout, release->config.weight);
-			continue;
-		}
-		r = release_order(release, SERIN_ORDER_WEIGHT, release->config.weight,
-				  agent_moment(agent, release, SERIN_ORDER_WEIGHT, release->config.weight), why);
+		r = release_first_weight(release, agent_moment(agent, release, SERIN_ORDER_WEIGHT, release->config.weight), why);
 		if (r < 0)
 			agent_fail(agent, r, "%s", why);
 	}

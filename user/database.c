@@ -670,8 +670,11 @@ static int take(struct database *db, const char *other, const char *sql)
 #define TAKE_MAXIMA                                                                                          \
 	"INSERT INTO main.maxima (model, resource, maximum) SELECT model, resource, maximum FROM other.maxima WHERE true" \
 	" ON CONFLICT (model, resource) DO UPDATE SET maximum = max(maximum, excluded.maximum);"
+/* One that was handed over again while the file could not be opened may be among its newest. */
 #define TAKE_DECISIONS                                                                                       \
-	"INSERT INTO main.decisions (release, at, decision) SELECT release, at, decision FROM other.decisions ORDER BY id;"
+	"INSERT INTO main.decisions (release, at, decision) SELECT release, at, decision FROM other.decisions o WHERE NOT EXISTS" \
+	" (SELECT 1 FROM (SELECT at, decision FROM main.decisions WHERE release = o.release ORDER BY id DESC LIMIT 100) d"        \
+	" WHERE d.at = o.at AND d.decision = o.decision) ORDER BY id;"
 #define TAKE_MINUTES "INSERT OR REPLACE INTO main.minutes SELECT * FROM other.minutes;"
 
 int database_take_over(struct database *db, const char *other)

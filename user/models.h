@@ -17,7 +17,7 @@ struct models {
 };
 
 /* The maxima of a model, from the store the first time. NULL when there have been more names than places: such a model has
- * no past. Good for as long as `models` is. */
+ * no past; and while the store cannot say. Good for as long as `models` is. */
 struct serin_maxima *models_maxima(struct models *models, struct store *store, const char *name);
 
 /* Has the store keep what has grown. Never blocks. */

@@ -372,11 +372,58 @@ int release_order(struct release *release, enum serin_order order, uint32_t weig
 		snprintf(ret_why, RELEASE_WHY_MAX, "%s: %s", release_name(release), refusal);
 		return r;
 	}
+	release->past_unknown = false;
 	r = carry_out(release, &decision, now);
 	if (r < 0)
 		snprintf(ret_why, RELEASE_WHY_MAX, "the kernel refused the weight: %s; it is tried again each tick",
 			 strerror(-r));
 	return r;
+}
+
+int release_first_weight(struct release *release, const struct serin_snapshot *now, char ret_why[RELEASE_WHY_MAX])
+{
+	if (!release->config.weight || release->past_unknown)
+		return 0;
+	if (release->rollout.latest.reason == SERIN_REASON_NONE && !release->rollout.weight)
+		return release_order(release, SERIN_ORDER_WEIGHT, release->config.weight, now, ret_why);
+	announce_first_weight(release_name(release), &release->rollout, release->config.weight);
+	return 0;
+}
+
+/* ---- what an earlier agent decided ---- */
+
+/* No pinned state: where the store says that it was, and has said why. */
+static void take_up_history(struct release *release, uint64_t now_ns)
+{
+	const struct serin_decision *restored = &release->rollout.latest;
+	struct store_release was;
+	int r = store_release(release->world->store, release_name(release), release_version(release, EVIDENCE_STABLE),
+			      release_version(release, EVIDENCE_CANARY), &was);
+
+	release->past_unknown = r == -EAGAIN;
+	if (r <= 0)
+		return;
+	rollout_restore(&release->rollout, &release->config.policy, was.phase, was.step, was.weight, was.manual, now_ns);
+	read_baseline(release);
+	if (restored->to != SERIN_IDLE && !release->config.weight) /* a weight to start with gets an answer of its own */
+		announce_decision(release_name(release), restored,
+				  report_decision(release_name(release), release_version(release, EVIDENCE_STABLE),
+						  release_version(release, EVIDENCE_CANARY), restored, unix_now()));
+}
+
+/* The store's disk may answer after the start. */
+static void learn_past(struct release *release, const struct serin_snapshot *now)
+{
+	char why[RELEASE_WHY_MAX];
+
+	take_up_history(release, now->now_ns);
+	if (release->past_unknown)
+		return;
+	begin_counts(release, now);
+	tell_kernel(release);
+	leave_state(release);
+	if (release_first_weight(release, now, why) < 0)
+		log_event("warning", json_pack("{ss}", "release", release_name(release)), "%s", why);
 }
 
 /* ---- a look ---- */
@@ -398,7 +445,10 @@ static void update_note(struct release *release)
 	const struct serin_target *canary = &targets->all[release->canary];
 
 	release->note[0] = '\0';
-	if (targets->mptcp[release->canary])
+	if (release->past_unknown)
+		snprintf(release->note, sizeof(release->note),
+			 "what was decided before is not known while the store's disk does not answer: everything goes to stable");
+	else if (targets->mptcp[release->canary])
 		snprintf(release->note, sizeof(release->note), "canary listens with MPTCP: everything goes to stable");
 	else if (targets->unsteered[release->canary])
 		snprintf(release->note, sizeof(release->note),
@@ -462,9 +512,13 @@ int release_tick(struct release *release, const struct serin_snapshot *now, cons
 		end_cohort(release, now->now_ns);
 		evidence_tick(&release->evidence, now->now_ns);
 	}
+	if (second && release->past_unknown)
+		learn_past(release, now);
 	update_note(release);
 	look(release, now, figures);
 	warn_of_split(release);
+	if (release->past_unknown)
+		return 0;
 	if (rollout_tick(&release->rollout, &release->config.policy, &release->seen, &decision))
 		carry_out(release, &decision, now);
 	else if (release->comparing)
@@ -539,23 +593,6 @@ static void replan(struct release *release, uint64_t now_ns)
 	record(release, &release->rollout.latest);
 }
 
-/* No pinned state: where the store says that it was, and has said why. */
-static void take_up_history(struct release *release, uint64_t now_ns)
-{
-	const struct serin_decision *restored = &release->rollout.latest;
-	struct store_release was;
-
-	if (store_release(release->world->store, release_name(release), release_version(release, EVIDENCE_STABLE),
-			  release_version(release, EVIDENCE_CANARY), &was) <= 0)
-		return;
-	rollout_restore(&release->rollout, &release->config.policy, was.phase, was.step, was.weight, was.manual, now_ns);
-	read_baseline(release);
-	if (restored->to != SERIN_IDLE && !release->config.weight) /* a weight to start with gets an answer of its own */
-		announce_decision(release_name(release), restored,
-				  report_decision(release_name(release), release_version(release, EVIDENCE_STABLE),
-						  release_version(release, EVIDENCE_CANARY), restored, unix_now()));
-}
-
 static int configure(struct release *release)
 {
 	struct targets *targets = release->world->targets;
@@ -602,7 +639,8 @@ static int take_up(struct release *release, bool taken_over)
 		r = configure(release);
 	if (r == 0)
 		r = tell_kernel(release);
-	leave_state(release);
+	if (!release->past_unknown) /* an agent after this one is to ask the store again */
+		leave_state(release);
 	return r;
 }
 

@@ -48,6 +48,7 @@ struct release {
 	struct serin_observation seen; /* the newest look */
 	struct edges edges;
 
+	bool past_unknown; /* the store cannot say yet where it was: Idle until then, or until a person says where it is to be */
 	bool counting;	/* the counts below have their beginning */
 	bool comparing; /* evidence is being gathered: clients are counted by the kernel */
 	struct serin_evidence evidence;
@@ -81,8 +82,8 @@ int release_former(struct loader *loader, const struct serin_release_config *con
 
 /*
  * Takes hold of the release's service address and brings it to where an earlier agent left it: by its pinned state when
- * the maps were taken over and it has the index it had then, else by the store. Returns 0, or -errno with a sentence in
- * ret_why.
+ * the maps were taken over and it has the index it had then, else by the store; while that does not answer it is Idle and decides nothing.
+ * Returns 0, or -errno with a sentence in ret_why.
  */
 int release_open(const struct release_world *world, uint32_t index, const struct serin_release_config *config,
 		 unsigned stable, unsigned canary, bool taken_over, struct release **ret, char ret_why[RELEASE_WHY_MAX]);
@@ -100,6 +101,10 @@ void release_feed(struct release *release, uint64_t hash, const struct serin_cli
  */
 int release_tick(struct release *release, const struct serin_snapshot *now, const struct serin_figures *figures,
 		 bool second);
+
+/* A weight that was given with the start is a person's first order: not when the release has a past, which is said then; and not yet
+ * when its past is not known. As release_order(). */
+int release_first_weight(struct release *release, const struct serin_snapshot *now, char ret_why[RELEASE_WHY_MAX]);
 
 /* The kernel is told the decided weight again while it owes it. Returns whether it has it. */
 bool release_paid(struct release *release);

@@ -586,8 +586,8 @@ static bool wait_for_database(struct store *store, uint64_t patience_ns)
 	store->late = !store->opened;
 	can_work = store->late || store->name;
 	if (store->late)
-		snprintf(store->trouble, sizeof(store->trouble), "%.300s cannot be opened in %.3g s: the disk does not answer;"
-			 " what is in it is not known until it does, and records wait, at most %u", store->path,
+		snprintf(store->trouble, sizeof(store->trouble), "%.300s is not read after %.3g s: its disk is slow or does not"
+			 " answer; what is in it is not known until it does, and records wait, at most %u", store->path,
 			 (double)patience_ns / 1e9, STORE_QUEUE_MAX);
 	pthread_mutex_unlock(&store->mutex);
 	return can_work;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * What outlives the agent, in SQLite (WAL): decisions, maxima of R, a line a minute and version. A thread of its own
- * writes, so that no disk ever holds up a tick; what it cannot keep is counted and dropped, never waited for.
+ * What outlives the agent, in SQLite (WAL): decisions, maxima of R, a line a minute and version. A thread of its own opens and
+ * writes, so that no write ever holds up a tick; what it cannot keep is counted and dropped, never waited for. Reads are the caller's.
  *
  * Records wait in a queue, at most STORE_QUEUE_MAX of them, while the file is locked or full: then they are lost, and
  * counted. While there can be no file at all they are kept in memory, and are brought into the file when that is over.

@@ -6,7 +6,7 @@
 ask_store() {
 	/usr/bin/python3 - "$DIR/serin.db" "$1" <<-'END'
 		import sqlite3, sys
-		for row in sqlite3.connect(sys.argv[1], timeout=5).execute(sys.argv[2]):
+		for row in sqlite3.connect("file:" + sys.argv[1] + "?mode=ro", timeout=5, uri=True).execute(sys.argv[2]):
 		    print(*row)
 	END
 }
@@ -102,6 +102,7 @@ test_a_store_that_cannot_be_made() {
 	expect_eq "$(grep -c '"cause":"store"' agent.log)" 1 "warnings of the store"
 	rmdir serin.db
 	need "it is not brought into the file" wait_for 20 store_has "SELECT * FROM decisions WHERE release = 'chat'"
+	expect_eq "$(stat -c %a serin.db)" 600 "the file's mode"
 	expect_eq "$(grep -c '"cause":"store"' agent.log)" 1 "warnings of the store, in the end"
 }
 

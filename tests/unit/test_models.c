@@ -16,7 +16,7 @@ static void open_store(void)
 {
 	char why[STORE_WHY_MAX] = "";
 
-	assert_int_equal(store_open(path, 3600 * SECOND, 10 * SECOND, &store, why), 0);
+	assert_int_equal(store_open(path, 3600 * SECOND, 100 * SECOND, &store, why), 0);
 	assert_string_equal(why, "");
 }
 
