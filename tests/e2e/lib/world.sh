@@ -146,7 +146,8 @@ programs() {
 
 # Numbers of the BPF programs a process holds, by program or by link.
 programs_of() {
-	sed -nE 's/^prog_id:\s*//p' /proc/"$1"/fdinfo/* 2>/dev/null | sort -u
+	# A descriptor that is closed meanwhile is no program.
+	{ sed -nE 's/^prog_id:\s*//p' /proc/"$1"/fdinfo/* 2>/dev/null || true; } | sort -u
 }
 
 is_held() {
