@@ -53,8 +53,11 @@ static unsigned target_of(const struct release *release, enum evidence_arm arm)
 
 static void leave_state(const struct release *release)
 {
-	_cleanup_free_ struct state *state = calloc(1, sizeof(*state));
+	_cleanup_free_ struct state *state = NULL;
 
+	if (release->past_unknown) /* an agent after this one is to ask the store again */
+		return;
+	state = calloc(1, sizeof(*state));
 	if (!state)
 		return;
 	state->version = STATE_VERSION;
@@ -639,8 +642,7 @@ static int take_up(struct release *release, bool taken_over)
 		r = configure(release);
 	if (r == 0)
 		r = tell_kernel(release);
-	if (!release->past_unknown) /* an agent after this one is to ask the store again */
-		leave_state(release);
+	leave_state(release);
 	return r;
 }
 

@@ -12,7 +12,7 @@ ask_store() {
 }
 
 store_has() {
-	[[ $(ask_store "$1" 2>/dev/null) ]]
+	[[ $(ask_store "$1") ]]
 }
 
 watch_v1() {

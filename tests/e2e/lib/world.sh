@@ -146,8 +146,14 @@ programs() {
 
 # Numbers of the BPF programs a process holds, by program or by link.
 programs_of() {
-	# A descriptor that is closed meanwhile is no program.
-	{ sed -nE 's/^prog_id:\s*//p' /proc/"$1"/fdinfo/* 2>/dev/null || true; } | sort -u
+	local ids attempt
+	# sed ends at a descriptor that was closed between its listing and its read: then once more, all of them.
+	for attempt in {1..20}; do
+		if ids=$(sed -nE 's/^prog_id:\s*//p' /proc/"$1"/fdinfo/* 2>/dev/null); then
+			break
+		fi
+	done
+	((attempt < 20)) && sort -u <<<"$ids"
 }
 
 is_held() {
